@@ -1,0 +1,55 @@
+//! Delayed jobs: what is to be done at a time, remembered across crashes.
+//!
+//! [`DelayedJobs`] is the port, [`sqlite`] its embedded engine. Time is always the caller's.
+
+#[cfg(feature = "testing")]
+pub mod contract;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+
+/// Something to do at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// Names it: scheduling the same id again changes nothing.
+    pub id: String,
+    /// When it is to be done, and not before.
+    pub due: Timestamp,
+    /// What the worker needs to know.
+    pub payload: String,
+}
+
+/// Why the jobs could not be reached or written, now.
+#[derive(Debug, thiserror::Error)]
+#[error("the delayed jobs are unavailable: {0}")]
+pub struct JobsError(pub String);
+
+/// The port: jobs that wait for their time, each then claimed by one worker at a time.
+#[async_trait]
+pub trait DelayedJobs: Send + Sync + 'static {
+    /// Remembers a job, durably. One whose id is there already, claimed or not, stays as it is.
+    async fn schedule(&self, job: &Job) -> Result<(), JobsError>;
+
+    /// Forgets a job, claimed or not. One that is not there is no error.
+    async fn cancel(&self, id: &str) -> Result<(), JobsError>;
+
+    /// Claims at most `limit` jobs that are due at `now`, the earliest first. Nobody else gets them before the lease ends;
+    /// then, unless [`done`](Self::done), they can be claimed again.
+    async fn claim(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<Job>, JobsError>;
+
+    /// Forgets jobs that have been done.
+    async fn done(&self, ids: &[String]) -> Result<(), JobsError>;
+
+    /// When the next job can be claimed: the earliest deadline, or end of a lease. `None` without jobs.
+    async fn next_due(&self) -> Result<Option<Timestamp>, JobsError>;
+
+    /// How many jobs are due at `now` and not done.
+    async fn count_due(&self, now: Timestamp) -> Result<u64, JobsError>;
+
+    /// Whether the engine answers.
+    async fn ping(&self) -> Result<(), JobsError>;
+}

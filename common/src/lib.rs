@@ -1,0 +1,34 @@
+//! What every service of Ticketing shares.
+//!
+//! Read it in this order:
+//!
+//! - values: [`ids`], [`money`], [`clock`]
+//! - [`events`]: what the services tell each other
+//! - the ports and their engines: [`store`], [`bus`], [`jobs`]
+//! - between store and bus: [`outbox`]
+//! - manners: [`http`], [`session`], [`trace`]
+//! - starting and stopping: [`config`], [`service`]
+//!
+//! Only adapter files (`*/sqlite.rs` and [`sqlite`] beneath them) name a database driver.
+
+pub mod clock;
+pub mod ids;
+pub mod money;
+
+pub mod events;
+
+pub mod bus;
+pub mod jobs;
+pub mod outbox;
+pub mod sqlite;
+pub mod store;
+
+pub mod http;
+pub mod session;
+pub mod trace;
+
+pub mod config;
+pub mod service;
+
+#[cfg(feature = "testing")]
+pub mod testing;

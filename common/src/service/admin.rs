@@ -1,0 +1,72 @@
+//! The admin port: `/healthz/live`, `/healthz/ready` and `/metrics`.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::Probe;
+
+/// How long a dependency may take to answer before it counts as down.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Seconds: from an index look-up to a request that is given up.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0];
+
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Starts collecting what the code counts and measures. Before it is called, counting does nothing.
+pub fn install_metrics() {
+    METRICS.get_or_init(|| {
+        let builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCY_BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        // Only a second recorder is refused, and this runs once.
+        let _already_set = metrics::set_global_recorder(recorder);
+        handle
+    });
+}
+
+pub(super) fn routes(probes: Vec<(String, Probe)>, stop: CancellationToken) -> Router {
+    let state = Arc::new((probes, stop));
+    Router::new()
+        .route("/healthz/live", get(async || "alive\n"))
+        .route("/healthz/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+}
+
+async fn ready(State(state): State<Arc<(Vec<(String, Probe)>, CancellationToken)>>) -> impl IntoResponse {
+    let (probes, stop) = &*state;
+    let mut report = String::new();
+    if stop.is_cancelled() {
+        report.push_str("stopping\n");
+    }
+    for (what, probe) in probes {
+        let why = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
+            Ok(Ok(())) => continue,
+            Ok(Err(why)) => why,
+            Err(_elapsed) => format!("no answer within {PROBE_TIMEOUT:?}"),
+        };
+        let _infallible = writeln!(report, "{what}: {why}");
+    }
+    if report.is_empty() { (StatusCode::OK, "ready\n".to_owned()) } else { (StatusCode::SERVICE_UNAVAILABLE, report) }
+}
+
+async fn metrics() -> impl IntoResponse {
+    let text = METRICS.get().map(|handle| {
+        handle.run_upkeep();
+        handle.render()
+    });
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.unwrap_or_default())
+}

@@ -1,0 +1,65 @@
+//! The tickets service: what is for sale, and what is reserved.
+//!
+//! It owns the tickets. People list and edit them by HTTP ([`routes`]); the orders service's events reserve and
+//! release them ([`listeners`]).
+
+mod error;
+mod listeners;
+mod reservation;
+mod routes;
+mod ticket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::get;
+use common::bus::Listeners;
+use common::clock::Clock;
+use common::service::Service;
+use common::session::Sessions;
+use common::store::{Collection, Database, Entity, Schema};
+
+use listeners::{OrderCancelledListener, OrderCreatedListener};
+use reservation::Reservation;
+use ticket::Ticket;
+
+/// What the service stores.
+pub const SCHEMAS: &[&Schema] = &[Ticket::SCHEMA, Reservation::SCHEMA];
+
+/// What every handler and listener works with.
+#[derive(Clone)]
+struct AppState {
+    tickets: Collection<Ticket>,
+    reservations: Collection<Reservation>,
+    sessions: Sessions,
+    clock: Arc<dyn Clock>,
+}
+
+impl FromRef<AppState> for Sessions {
+    fn from_ref(app: &AppState) -> Self {
+        app.sessions.clone()
+    }
+}
+
+/// The service on this database, which must know [`SCHEMAS`].
+pub fn service(database: &Database, sessions: Sessions) -> Service {
+    let app = AppState {
+        tickets: database.collection(),
+        reservations: database.collection(),
+        sessions,
+        clock: database.clock().clone(),
+    };
+    Service::new("tickets").routes(router(app.clone())).listeners(listeners(app)).database(database.clone())
+}
+
+fn router(app: AppState) -> Router {
+    Router::new()
+        .route("/api/tickets", get(routes::list_tickets).post(routes::create_ticket))
+        .route("/api/tickets/{id}", get(routes::find_ticket).put(routes::update_ticket))
+        .with_state(app)
+}
+
+fn listeners(app: AppState) -> Listeners<AppState> {
+    Listeners::new(app).on::<OrderCreatedListener>().on::<OrderCancelledListener>()
+}

@@ -1,0 +1,23 @@
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use common::bus::Message;
+use common::http::{ApiError, Body};
+use common::ids::TicketId;
+use common::session::CurrentUser;
+
+use super::{TicketBody, TicketView};
+use crate::AppState;
+use crate::ticket::Ticket;
+
+/// `POST /api/tickets`: puts a ticket up for sale.
+pub(crate) async fn create_ticket(
+    State(app): State<AppState>,
+    seller: CurrentUser,
+    Body(body): Body<TicketBody>,
+) -> Result<(StatusCode, Json<TicketView>), ApiError> {
+    let id = TicketId::generate(app.clock.now());
+    let (ticket, event) = Ticket::list(id, seller.id, body.title, body.price);
+    app.tickets.insert(&ticket, Some(Message::of(&event))).await?;
+    Ok((StatusCode::CREATED, Json(ticket.into())))
+}
