@@ -1,1 +1,76 @@
-//! orders
+//! The orders service: who has reserved which ticket, until when, and whether it is theirs.
+//!
+//! It alone decides whether a purchase stands. People reserve and cancel by HTTP ([`routes`]); payments and time make
+//! themselves heard by events ([`listeners`]).
+
+mod config;
+mod error;
+mod listeners;
+mod order;
+mod routes;
+mod ticket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::{get, post};
+use common::bus::Listeners;
+use common::clock::Clock;
+use common::service::Service;
+use common::session::Sessions;
+use common::store::{Collection, Database, Entity, Schema};
+
+pub use config::OrdersConfig;
+
+use listeners::{ExpirationCompleteListener, PaymentCreatedListener, TicketCreatedListener, TicketUpdatedListener};
+use order::Order;
+use ticket::TicketCopy;
+
+/// What the service stores.
+pub const SCHEMAS: &[&Schema] = &[Order::SCHEMA, TicketCopy::SCHEMA];
+
+/// What every handler and listener works with.
+#[derive(Clone)]
+struct AppState {
+    orders: Collection<Order>,
+    tickets: Collection<TicketCopy>,
+    sessions: Sessions,
+    clock: Arc<dyn Clock>,
+    /// How long a ticket stays reserved unless paid.
+    reservation: Duration,
+}
+
+impl FromRef<AppState> for Sessions {
+    fn from_ref(app: &AppState) -> Self {
+        app.sessions.clone()
+    }
+}
+
+/// The service on this database, which must know [`SCHEMAS`].
+pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -> Service {
+    let app = AppState {
+        orders: database.collection(),
+        tickets: database.collection(),
+        sessions,
+        clock: database.clock().clone(),
+        reservation: Duration::from_secs(config.order_expiration_seconds.into()),
+    };
+    Service::new("orders").routes(router(app.clone())).listeners(listeners(app)).database(database.clone())
+}
+
+fn router(app: AppState) -> Router {
+    Router::new()
+        .route("/api/orders", post(routes::create_order).get(routes::list_orders))
+        .route("/api/orders/{id}", get(routes::find_order).delete(routes::delete_order))
+        .with_state(app)
+}
+
+fn listeners(app: AppState) -> Listeners<AppState> {
+    Listeners::new(app)
+        .on::<TicketCreatedListener>()
+        .on::<TicketUpdatedListener>()
+        .on::<PaymentCreatedListener>()
+        .on::<ExpirationCompleteListener>()
+}

@@ -1,0 +1,162 @@
+//! An order and its rules.
+
+use std::time::Duration;
+
+use common::clock::Timestamp;
+use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, TicketRef};
+use common::ids::{OrderId, TicketId, UserId};
+use common::store::{Entity, Index, IndexKind, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::error::OrderError;
+use crate::ticket::TicketCopy;
+
+/// Somebody's reservation of a ticket, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Order {
+    pub(crate) id: OrderId,
+    pub(crate) version: u64,
+    /// Who buys.
+    pub(crate) user_id: UserId,
+    pub(crate) status: OrderStatus,
+    /// When the reservation ends unless paid.
+    pub(crate) expires_at: Timestamp,
+    /// The ticket as it was when ordered: its price is the price to pay, whatever happens to the ticket later.
+    pub(crate) ticket: TicketCopy,
+    /// The ticket again, while the order is live. A unique index over this field is what makes it impossible that a
+    /// ticket has two live orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live_ticket_id: Option<TicketId>,
+}
+
+impl Entity for Order {
+    type Id = OrderId;
+    const SCHEMA: &'static Schema = &Schema {
+        collection: "orders",
+        indexes: &[
+            Index { name: "orders_live_ticket", fields: &[Order::LIVE_TICKET], kind: IndexKind::Unique },
+            Index { name: "orders_by_user", fields: &[Order::USER], kind: IndexKind::Plain },
+        ],
+    };
+
+    fn id(&self) -> OrderId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Order {
+    pub(crate) const LIVE_TICKET: &'static str = "liveTicketId";
+    pub(crate) const USER: &'static str = "userId";
+
+    /// Reserves a ticket, for as long as `reservation`.
+    pub(crate) fn place(
+        buyer: UserId,
+        ticket: TicketCopy,
+        now: Timestamp,
+        reservation: Duration,
+    ) -> (Self, OrderCreated) {
+        let order = Self {
+            id: OrderId::generate(now),
+            version: 0,
+            user_id: buyer,
+            status: OrderStatus::Created,
+            expires_at: now.plus(reservation),
+            live_ticket_id: Some(ticket.id),
+            ticket,
+        };
+        let event = OrderCreated {
+            id: order.id,
+            version: order.version,
+            status: order.status,
+            user_id: buyer,
+            expires_at: order.expires_at,
+            ticket: OrderedTicket { id: order.ticket.id, price: order.ticket.price },
+        };
+        (order, event)
+    }
+
+    /// Gives the ticket up. `None` when that has happened already; a complete order is never cancelled.
+    pub(crate) fn cancel(&mut self) -> Result<Option<OrderCancelled>, OrderError> {
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {}
+            OrderStatus::Cancelled => return Ok(None),
+            OrderStatus::Complete => return Err(OrderError::Complete),
+        }
+        self.status = OrderStatus::Cancelled;
+        self.live_ticket_id = None;
+        self.version += 1;
+        Ok(Some(OrderCancelled { id: self.id, version: self.version, ticket: self.ticket_ref() }))
+    }
+
+    /// Makes the ticket the buyer's, its price being authorised. `None` when it is so already, or when the order was
+    /// cancelled first: a cancelled order is never complete.
+    pub(crate) fn complete(&mut self) -> Option<OrderCompleted> {
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => {}
+            OrderStatus::Complete | OrderStatus::Cancelled => return None,
+        }
+        self.status = OrderStatus::Complete;
+        self.version += 1;
+        Some(OrderCompleted { id: self.id, version: self.version, ticket: self.ticket_ref() })
+    }
+
+    fn ticket_ref(&self) -> TicketRef {
+        TicketRef { id: self.ticket.id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::money::Money;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn order() -> Order {
+        let ticket = TicketCopy {
+            id: TicketId::generate(NOW),
+            version: 3,
+            title: "Concert".into(),
+            price: Money::from_cents(1),
+        };
+        Order::place(UserId::generate(NOW), ticket, NOW, Duration::from_secs(900)).0
+    }
+
+    #[test]
+    fn a_new_order_lasts_as_long_as_it_is_told() {
+        assert_eq!(order().expires_at, Timestamp::from_millis(900_000));
+    }
+
+    proptest! {
+        /// Payments and cancellations in any number and order: the first decides, each change is one version and one
+        /// event, and the ticket is held exactly while the order is live.
+        #[test]
+        fn the_first_decision_stands(payments in prop::collection::vec(any::<bool>(), 0..8)) {
+            let mut order = order();
+            let mut events = 0;
+            for is_payment in &payments {
+                events += if *is_payment {
+                    order.complete().into_iter().count()
+                } else {
+                    order.cancel().ok().flatten().into_iter().count()
+                };
+            }
+            let expected = match payments.first() {
+                None => OrderStatus::Created,
+                Some(true) => OrderStatus::Complete,
+                Some(false) => OrderStatus::Cancelled,
+            };
+            prop_assert_eq!(order.status, expected);
+            prop_assert_eq!(events, usize::from(!payments.is_empty()));
+            prop_assert_eq!(order.version, events as u64);
+            prop_assert_eq!(order.live_ticket_id.is_some(), order.status != OrderStatus::Cancelled);
+        }
+    }
+}

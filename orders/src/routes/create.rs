@@ -1,0 +1,49 @@
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use common::bus::Message;
+use common::http::{ApiError, Body, Fields, FromFields};
+use common::ids::{TicketId, UserId};
+use common::session::CurrentUser;
+use common::store::{Query, StoreError};
+
+use super::OrderView;
+use crate::AppState;
+use crate::error::OrderError;
+use crate::order::Order;
+
+pub(crate) struct CreateOrder {
+    ticket_id: TicketId,
+}
+
+impl FromFields for CreateOrder {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let ticket_id = fields.read("ticketId", "TicketId must be provided");
+        Some(Self { ticket_id: ticket_id? })
+    }
+}
+
+/// `POST /api/orders`: reserves a ticket for the signed-in user.
+pub(crate) async fn create_order(
+    State(app): State<AppState>,
+    buyer: CurrentUser,
+    Body(body): Body<CreateOrder>,
+) -> Result<(StatusCode, Json<OrderView>), ApiError> {
+    let order = reserve(&app, buyer.id, body.ticket_id).await?;
+    Ok((StatusCode::CREATED, Json(order.into())))
+}
+
+async fn reserve(app: &AppState, buyer: UserId, ticket: TicketId) -> Result<Order, OrderError> {
+    let copy = app.tickets.get_arriving(ticket).await?.ok_or(OrderError::NotFound)?;
+    // Only to refuse without a write what the unique index would refuse.
+    let live = app.orders.find(Query::newest(1).with(Order::LIVE_TICKET, ticket)).await?;
+    if !live.is_empty() {
+        return Err(OrderError::Reserved(ticket));
+    }
+    let (order, event) = Order::place(buyer, copy, app.clock.now(), app.reservation);
+    match app.orders.insert(&order, Some(Message::of(&event))).await {
+        Ok(()) => Ok(order),
+        Err(StoreError::Duplicate(_)) => Err(OrderError::Reserved(ticket)),
+        Err(error) => Err(error.into()),
+    }
+}

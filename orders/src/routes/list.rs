@@ -1,0 +1,19 @@
+use axum::extract::State;
+use axum::response::Response;
+use common::http::{ApiError, Page};
+use common::ids::OrderId;
+use common::session::CurrentUser;
+
+use super::OrderView;
+use crate::AppState;
+use crate::order::Order;
+
+/// `GET /api/orders`: the caller's orders, the newest first.
+pub(crate) async fn list_orders(
+    State(app): State<AppState>,
+    buyer: CurrentUser,
+    page: Page<OrderId>,
+) -> Result<Response, ApiError> {
+    let orders = app.orders.find(page.query().with(Order::USER, buyer.id)).await?;
+    Ok(page.respond::<_, OrderView>(orders))
+}
