@@ -1,0 +1,18 @@
+use async_trait::async_trait;
+use common::bus::{ListenError, Listener};
+use common::events::OrderCompleted;
+
+use crate::AppState;
+
+/// Forgets the job of an order that was completed.
+pub(crate) struct OrderCompletedListener;
+
+#[async_trait]
+impl Listener<AppState> for OrderCompletedListener {
+    type Event = OrderCompleted;
+    const NAME: &'static str = "expiration_order-completed";
+
+    async fn on_message(app: &AppState, event: OrderCompleted) -> Result<(), ListenError> {
+        Ok(app.jobs.cancel(&event.id.to_string()).await?)
+    }
+}
