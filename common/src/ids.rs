@@ -144,6 +144,8 @@ record_ids! {
     OrderId;
     /// Names an attempt to pay: owned by payments.
     PaymentId;
+    /// Names a PaymentIntent of the Stripe simulator, which writes `pi_` before it.
+    IntentId;
 }
 
 #[cfg(test)]
