@@ -5,6 +5,7 @@ mod error;
 mod fields;
 mod manners;
 mod page;
+mod refusal;
 mod server;
 
 pub use error::{ApiError, FieldError};

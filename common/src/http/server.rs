@@ -11,6 +11,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::refusal::Shaped;
+
 /// How long a client may take to send the head of a request, and how long it may keep an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -32,7 +34,7 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
                 // they are merely late.
                 let _best_effort = stream.set_nodelay(true);
                 let service = TowerToHyperService::new(routes.clone());
-                let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+                let connection = connections.watch(http.serve_connection(TokioIo::new(Shaped::new(stream)), service));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
                         // The client's doing: it went away, was too slow or sent what is not HTTP.
