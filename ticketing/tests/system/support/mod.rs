@@ -1,0 +1,12 @@
+//! What the tests share: the binary, a client of it, and a look into its books.
+
+pub(crate) mod books;
+mod client;
+mod raw;
+mod system;
+mod wait;
+
+pub(crate) use client::{Answer, FieldError, Order, PASSWORD, Payment, Ticket, User};
+pub(crate) use raw::Raw;
+pub(crate) use system::{Setup, System};
+pub(crate) use wait::{LIMIT, wait_for, wait_until};
