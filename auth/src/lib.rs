@@ -1,1 +1,56 @@
-//! auth
+//! The auth service: accounts, and the sessions that say who is asking.
+//!
+//! It owns the users. People sign up, in and out by HTTP ([`routes`]); a session is a token that every service verifies
+//! by itself, so no other service asks this one anything, and it publishes no events.
+
+mod config;
+mod error;
+mod password;
+mod routes;
+mod user;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use common::clock::Clock;
+use common::service::Service;
+use common::session::Sessions;
+use common::store::{Collection, Database, Entity, Schema};
+
+pub use config::AuthConfig;
+pub use password::Hasher;
+use user::User;
+
+/// What the service stores.
+pub const SCHEMAS: &[&Schema] = &[User::SCHEMA];
+
+/// What every handler works with.
+#[derive(Clone)]
+struct AppState {
+    users: Collection<User>,
+    sessions: Sessions,
+    hasher: Hasher,
+    config: AuthConfig,
+    clock: Arc<dyn Clock>,
+}
+
+/// The service on this database, which must know [`SCHEMAS`], hashing passwords on all cores.
+pub fn service(database: &Database, sessions: Sessions, config: AuthConfig) -> Service {
+    service_with_hasher(database, sessions, config, Hasher::default())
+}
+
+/// Like [`service`], with limits of its own on the hashing of passwords.
+pub fn service_with_hasher(database: &Database, sessions: Sessions, config: AuthConfig, hasher: Hasher) -> Service {
+    let app = AppState { users: database.collection(), sessions, hasher, config, clock: database.clock().clone() };
+    Service::new("auth").routes(router(app)).database(database.clone())
+}
+
+fn router(app: AppState) -> Router {
+    Router::new()
+        .route("/api/users/signup", post(routes::sign_up))
+        .route("/api/users/signin", post(routes::sign_in))
+        .route("/api/users/signout", post(routes::sign_out))
+        .route("/api/users/currentuser", get(routes::find_current_user))
+        .with_state(app)
+}

@@ -1,0 +1,109 @@
+//! The service through its HTTP routes.
+
+mod current_user;
+mod sign_in;
+mod sign_out;
+mod sign_up;
+
+use auth::{AuthConfig, Hasher, SCHEMAS, service_with_hasher};
+use common::store::Database;
+use common::testing::{Ground, Reply, TestService};
+use serde_json::{Value, json};
+
+const SIGN_UP: &str = "/api/users/signup";
+const SIGN_IN: &str = "/api/users/signin";
+const SIGN_OUT: &str = "/api/users/signout";
+const CURRENT_USER: &str = "/api/users/currentuser";
+
+const SECURE: AuthConfig = AuthConfig { session_hours: 24, cookie_secure: true };
+
+struct TestApp {
+    ground: Ground,
+    database: Database,
+    hasher: Hasher,
+    service: TestService,
+}
+
+impl TestApp {
+    fn new() -> Self {
+        Self::with(SECURE, Hasher::default())
+    }
+
+    fn with(config: AuthConfig, hasher: Hasher) -> Self {
+        let ground = Ground::new();
+        let database = ground.database(SCHEMAS);
+        let service = service_with_hasher(&database, ground.sessions.clone(), config, hasher.clone());
+        let service = TestService::new(service, Some(database.clone()));
+        Self { ground, database, hasher, service }
+    }
+
+    async fn sign_up(&self, email: &str, password: &str) -> Reply {
+        self.post(SIGN_UP, &json!({"email": email, "password": password})).await
+    }
+
+    async fn sign_in(&self, email: &str, password: &str) -> Reply {
+        self.post(SIGN_IN, &json!({"email": email, "password": password})).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.service.post(path).json(body).send().await
+    }
+
+    /// What `currentuser` says to who sends this `Cookie` header.
+    async fn current_user(&self, cookie: &str) -> Value {
+        let reply = self.service.get(CURRENT_USER).header("cookie", cookie).send().await;
+        let mut body = reply.expect(200);
+        body["currentUser"].take()
+    }
+}
+
+/// The cookie a reply sets, and its attributes in alphabetical order.
+fn set_cookie(reply: &Reply) -> (String, Vec<String>) {
+    let cookies: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies.len(), 1, "{:?}", reply.headers);
+    let mut parts = cookies[0].to_str().unwrap().split("; ").map(str::to_owned);
+    let cookie = parts.next().unwrap();
+    let mut attributes: Vec<String> = parts.collect();
+    attributes.sort();
+    (cookie, attributes)
+}
+
+/// Expects a reply without a cookie.
+#[track_caller]
+fn expect_no_cookie(reply: &Reply) {
+    assert_eq!(reply.headers.get("set-cookie"), None);
+}
+
+/// What both sign-up and sign-in say to bodies that are not a JSON object.
+async fn expect_json_objects_only(path: &str) {
+    let app = TestApp::new();
+    let body = r#"{"email": "ann@test.com", "password": "password"}"#;
+    let send = |content_type: &'static str, body: String| {
+        app.service.post(path).header("content-type", content_type).body(body).send()
+    };
+    app.service.post(path).body(body).send().await.expect_error(415, "Expected application/json");
+    send("text/plain", body.to_owned()).await.expect_error(415, "Expected application/json");
+    for broken in ["", "{", "[]", "null", "\"text\"", &body[1..]] {
+        send("application/json", broken.to_owned()).await.expect_error(400, "Request body is not valid JSON");
+    }
+    send("application/json", " ".repeat(200_000) + body).await.expect_error(413, "Payload Too Large");
+    assert_eq!(app.hasher.computed(), 0);
+}
+
+#[tokio::test]
+async fn other_methods_and_routes_are_refused() {
+    let app = TestApp::new();
+    for path in [SIGN_UP, SIGN_IN, SIGN_OUT] {
+        app.service.get(path).send().await.expect_error(405, "Method Not Allowed");
+    }
+    app.service.post(CURRENT_USER).send().await.expect_error(405, "Method Not Allowed");
+    app.service.get("/api/users").send().await.expect_error(404, "Not Found");
+}
+
+#[tokio::test]
+async fn no_events_are_published() {
+    let app = TestApp::new();
+    app.sign_up("ann@test.com", "password").await.expect(201);
+    app.sign_in("ann@test.com", "password").await.expect(200);
+    assert_eq!(app.service.published().await, []);
+}

@@ -1,0 +1,22 @@
+use serde_json::json;
+
+use crate::{SIGN_OUT, TestApp, set_cookie};
+
+#[tokio::test]
+async fn the_cookie_is_cleared_signed_in_or_not() {
+    let app = TestApp::new();
+    let ann = app.ground.user("ann");
+    for request in [
+        app.service.post(SIGN_OUT),
+        app.service.post(SIGN_OUT).by(&ann),
+        app.service.post(SIGN_OUT).header("cookie", "session=forged"),
+        app.service.post(SIGN_OUT).json(&json!({})),
+    ] {
+        let reply = request.send().await;
+        let (cookie, attributes) = set_cookie(&reply);
+        assert_eq!(cookie, "session=");
+        assert_eq!(attributes, ["HttpOnly", "Max-Age=0", "Path=/", "SameSite=Lax", "Secure"]);
+        assert_eq!(reply.expect(200), json!({}));
+        assert_eq!(app.current_user(&cookie).await, json!(null));
+    }
+}
