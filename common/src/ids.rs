@@ -53,14 +53,15 @@ impl ObjectId {
         Ok(Self(id))
     }
 
-    fn write_hex(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Calls `write` with the id's 24 digits.
+    fn hex<T>(self, write: impl FnOnce(&str) -> T) -> T {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 24];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
             pair[0] = DIGITS[usize::from(byte >> 4)];
             pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        write(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -102,13 +103,13 @@ macro_rules! record_ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write_hex(f)
+                self.0.hex(|text| f.write_str(text))
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write_hex(f)
+                self.0.hex(|text| f.write_str(text))
             }
         }
 
@@ -122,7 +123,7 @@ macro_rules! record_ids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                self.0.hex(|text| serializer.serialize_str(text))
             }
         }
 

@@ -62,7 +62,11 @@ impl<I: RecordId> Page<I> {
     }
 
     /// Answers with what [`query`](Self::query) found, and with a link to the next page while more remain.
-    pub fn respond<T: Entity<Id = I>, View: From<T> + Serialize>(&self, mut found: Vec<T>) -> Response {
+    pub fn respond<T, View>(&self, mut found: Vec<T>) -> Response
+    where
+        T: Entity<Id = I>,
+        View: From<T> + Serialize,
+    {
         let more = found.len() > self.limit;
         found.truncate(self.limit);
         let last = found.last().map(Entity::id);
