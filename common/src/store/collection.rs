@@ -123,18 +123,20 @@ impl<T: Entity> Collection<T> {
     pub async fn get_arriving(&self, id: T::Id) -> Result<Option<T>, StoreError> {
         const FRESH: Duration = Duration::from_secs(5);
         const LONGEST_WAIT: Duration = Duration::from_secs(1);
-        const PAUSE: Duration = Duration::from_millis(10);
+        const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
         let found = self.get(id).await?;
         if found.is_some() || self.database.clock.now().since(id.created_at()) > FRESH {
             return Ok(found);
         }
         let arrival = async {
+            let mut pause = Duration::from_millis(1);
             loop {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
                 if let Some(found) = self.get(id).await? {
                     return Ok(Some(found));
                 }
+                pause = LONGEST_PAUSE.min(pause * 2);
             }
         };
         tokio::time::timeout(LONGEST_WAIT, arrival).await.unwrap_or(Ok(None))
