@@ -1,0 +1,98 @@
+//! The bare things that the system is built on, to compare it with: measured in the same run on the same machine.
+
+use std::num::NonZero;
+use std::path::Path;
+use std::thread::{self, available_parallelism};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use axum::serve::ListenerExt as _;
+use rusqlite::Connection;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::load::{Load, Tally, per_second};
+
+/// What the same requests get from a server that does nothing but answer with the same bodies, on as many threads as
+/// the system has.
+pub(crate) async fn bare_http(load: Load, requests: &[Vec<u8>], page: Vec<u8>, ticket: Vec<u8>) -> Result<Tally> {
+    let json = |body: Vec<u8>| {
+        let body = axum::body::Bytes::from(body);
+        get(async move || ([(CONTENT_TYPE, "application/json")], body))
+    };
+    let routes = Router::new().route("/api/tickets", json(page)).route("/api/tickets/{id}", json(ticket));
+    let (started, address) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = thread::spawn(move || -> Result<()> {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let _asker_gone = started.send(listener.local_addr()?);
+            let listener = listener.tap_io(|stream| {
+                let _best_effort = stream.set_nodelay(true);
+            });
+            tokio::select! {
+                served = async { axum::serve(listener, routes).await } => Ok(served?),
+                _ = stopped => Ok(()),
+            }
+        })
+    });
+    let tally = Load { address: address.await.context("the bare server did not start")?, ..load }.repeat(requests, 200);
+    let tally = tally.await;
+    drop(stop);
+    server.join().map_err(|_| anyhow::anyhow!("the bare server panicked"))??;
+    tally
+}
+
+/// Durable inserts per second into a bare SQLite file, `group` of them a commit.
+pub(crate) fn bare_sqlite(directory: &Path, group: usize, document: &str, duration: Duration) -> Result<f64> {
+    let database = Connection::open(directory.join(format!("bare-{group}.db")))?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "FULL")?;
+    database.execute_batch("CREATE TABLE documents (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT")?;
+    let (began, mut inserted) = (Instant::now(), 0);
+    while began.elapsed() < duration {
+        let transaction = database.unchecked_transaction()?;
+        let mut insert = database.prepare_cached("INSERT INTO documents (body) VALUES (?1)")?;
+        for _ in 0..group {
+            inserted += insert.execute([document])?;
+        }
+        transaction.commit()?;
+    }
+    Ok(per_second(inserted, began.elapsed()))
+}
+
+/// Hashes per second by argon2id with the parameters of the system (19 MiB, two passes, one lane), on all processors.
+///
+/// The memory is allocated once a thread: it is the algorithm that is measured.
+pub(crate) fn bare_argon2id(duration: Duration) -> Result<f64> {
+    let threads = available_parallelism().map_or(1, NonZero::get);
+    let began = Instant::now();
+    let hash = || -> Result<usize, argon2::Error> {
+        let parameters = Params::new(19 * 1024, 2, 1, None)?;
+        let mut memory = vec![Block::default(); parameters.block_count()];
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
+        let mut hashed = 0;
+        while began.elapsed() < duration {
+            let mut output = [0; 32];
+            argon2.hash_password_into_with_memory(b"correct horse", b"sixteen salt byte", &mut output, &mut memory)?;
+            hashed += 1;
+        }
+        Ok(hashed)
+    };
+    let hashed = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(hash)).collect();
+        let hashed = threads.into_iter().map(|thread| thread.join());
+        hashed
+            .map(|hashed| {
+                hashed
+                    .map_err(|_| anyhow::anyhow!("argon2id panicked"))?
+                    .map_err(|error| anyhow::anyhow!("argon2id: {error}"))
+            })
+            .sum::<Result<usize>>()
+    })?;
+    Ok(per_second(hashed, began.elapsed()))
+}

@@ -1,0 +1,80 @@
+//! One run: the server under test, those who use it, and what has been found out.
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+
+use crate::load::{Load, Tally};
+use crate::market::Account;
+use crate::options::Options;
+use crate::progress;
+use crate::report::{Report, Row};
+use crate::server::Server;
+
+/// A run of the benchmark.
+pub(crate) struct Bench {
+    pub(crate) options: Options,
+    pub(crate) server: Server,
+    pub(crate) seller: Account,
+    pub(crate) buyer: Account,
+    pub(crate) report: Report,
+    /// In the build directory, because the system's temporary directory may be in memory, where durable writes cost
+    /// nothing.
+    pub(crate) directory: TempDir,
+}
+
+impl Bench {
+    /// Starts the server and signs a seller and a buyer up.
+    pub(crate) async fn start(options: Options) -> Result<Self> {
+        let directory = tempfile::Builder::new()
+            .prefix("bench-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .context("could not make a temporary directory")?;
+        progress("starting the system");
+        let server = Server::start(&directory.path().join("main"), None).await?;
+        let mut report = Report::default();
+        report.fact("start-up", format!("{} ms until ready, on an empty directory", server.ready_after.as_millis()));
+        let seller = Account::sign_up(server.api, "seller@example.com").await?;
+        let buyer = Account::sign_up(server.api, "buyer@example.com").await?;
+        Ok(Self { options, server, seller, buyer, report, directory })
+    }
+
+    /// As many clients for as long as the options say.
+    pub(crate) fn load(&self) -> Load {
+        Load { address: self.server.api, clients: self.options.clients(), duration: self.options.duration() }
+    }
+
+    /// Adds a row on the server that all scenarios share.
+    pub(crate) fn row(&mut self, row: Row) {
+        self.report.row(row, self.server.peak_memory());
+    }
+
+    /// Adds a row from what the clients saw; a failure too if they saw what they should not.
+    pub(crate) fn tally(&mut self, name: &str, tally: Tally, remark: String) {
+        self.report.unexpected(name, &tally);
+        let per_second = tally.per_second();
+        self.row(Row { name: name.to_owned(), per_second, latencies: tally.latencies, remark });
+    }
+
+    /// Stops the server and hands over the report; keeps what the server wrote if something went wrong.
+    pub(crate) async fn finish(mut self, outcome: Result<()>) -> Result<Report> {
+        if let Err(error) = outcome {
+            self.report.failure(format!("{error:#}"));
+        }
+        let (directory, mut report) = (self.directory, self.report);
+        stop(self.server, &mut report).await;
+        if !report.is_good() {
+            report.failure(format!("the servers' logs and data are kept in {}", directory.keep().display()));
+        }
+        Ok(report)
+    }
+}
+
+/// Notes the server's peak memory and stops it the way an operator would.
+pub(crate) async fn stop(server: Server, report: &mut Report) {
+    if let Some(peak) = server.peak_memory() {
+        report.peak_memory(peak);
+    }
+    if let Err(error) = server.stop().await {
+        report.failure(format!("{error:#}"));
+    }
+}

@@ -1,0 +1,101 @@
+//! When the services have told each other everything.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use crate::http::{Connection, get};
+
+/// Who hears what; without this list, a listener that has handled nothing yet would not be missed.
+const LISTENERS: [&str; 10] = [
+    "orders_ticket-created",
+    "orders_ticket-updated",
+    "tickets_order-created",
+    "payments_order-created",
+    "expiration_order-created",
+    "tickets_order-cancelled",
+    "payments_order-cancelled",
+    "payments_order-completed",
+    "orders_expiration-complete",
+    "orders_payment-created",
+];
+
+const POLL: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often in a row nothing may have moved before it counts as settled: between an event and the one that follows
+/// from it lies a write.
+const QUIET_POLLS: u32 = 5;
+
+/// What `/metrics` says: the value of each series.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Metrics(BTreeMap<String, f64>);
+
+impl Metrics {
+    pub(crate) async fn read(admin: &mut Connection) -> Result<Self> {
+        let reply = admin.send(&get("/metrics", None)).await?;
+        ensure!(reply.status == 200, "/metrics answered {}", reply.status);
+        Ok(Self::parse(&String::from_utf8_lossy(reply.body)))
+    }
+
+    fn parse(text: &str) -> Self {
+        let samples = text.lines().filter(|line| line.starts_with("events_") || line.starts_with("outbox_"));
+        let sample =
+            |line: &str| line.rsplit_once(' ').and_then(|(series, value)| Some((series.into(), value.parse().ok()?)));
+        Self(samples.filter_map(sample).collect())
+    }
+
+    pub(crate) fn published(&self, subject: &str) -> f64 {
+        self.value("events_published_total", "subject", subject)
+    }
+
+    /// How many events a listener is done with.
+    pub(crate) fn handled(&self, listener: &str) -> f64 {
+        let count = |name| self.value(name, "listener", listener);
+        count("events_handled_total") + count("events_dead_lettered_total")
+    }
+
+    /// The listeners with dead letters, and how many.
+    pub(crate) fn dead_letters(&self) -> Vec<String> {
+        let letters = self.0.iter().filter(|(series, _)| series.starts_with("events_dead_lettered_total"));
+        letters.map(|(series, count)| format!("{series} {count}")).collect()
+    }
+
+    /// What is still under way.
+    fn pending(&self) -> Vec<String> {
+        let listeners = LISTENERS.into_iter().filter_map(|listener| {
+            let (_, subject) = listener.split_once('_')?;
+            let behind = self.published(&subject.replace('-', ":")) - self.handled(listener);
+            (behind > 0.0).then(|| format!("{listener} is {behind} events behind"))
+        });
+        let outboxes = self.0.iter().filter(|(series, age)| series.starts_with("outbox_oldest_seconds") && **age > 0.0);
+        listeners.chain(outboxes.map(|(series, age)| format!("{series} is {age}"))).collect()
+    }
+
+    fn value(&self, name: &str, label: &str, value: &str) -> f64 {
+        self.0.get(&format!("{name}{{{label}=\"{value}\"}}")).copied().unwrap_or_default()
+    }
+}
+
+/// Waits until every event is published and handled by everybody who hears it; returns since when that was so.
+pub(crate) async fn settled(admin: SocketAddr) -> Result<Instant> {
+    let began = Instant::now();
+    let mut admin = Connection::open(admin).await?;
+    let (mut last, mut since, mut quiet) = (Metrics::default(), began, 0);
+    loop {
+        let metrics = Metrics::read(&mut admin).await?;
+        let pending = metrics.pending();
+        if pending.is_empty() && metrics == last {
+            quiet += 1;
+        } else {
+            (last, since, quiet) = (metrics, Instant::now(), 0);
+        }
+        if quiet == QUIET_POLLS {
+            return Ok(since);
+        }
+        ensure!(began.elapsed() < PATIENCE, "not settled within {PATIENCE:?}: {}", pending.join(", "));
+        tokio::time::sleep(POLL).await;
+    }
+}
