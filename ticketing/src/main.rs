@@ -1,0 +1,22 @@
+//! The whole marketplace in one process, on engines that are built in: nothing else to install.
+
+mod config;
+mod data;
+mod system;
+
+use std::process::ExitCode;
+
+use common::config::LogFormat;
+use common::service::{Ended, install_metrics};
+
+use config::Config;
+use system::System;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let config = Config::read();
+    config.log.init(LogFormat::Pretty);
+    install_metrics();
+    let ended = System::open(&config).await?.run(&config).await?;
+    Ok(if ended == Ended::Drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

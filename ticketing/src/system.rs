@@ -1,0 +1,106 @@
+//! Puts the services together on embedded engines.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use common::bus::{Bus, sqlite::SqliteBus};
+use common::clock::{Clock, SystemClock};
+use common::jobs::sqlite::SqliteJobs;
+use common::service::{Addresses, Ended, Ports, Service, run};
+use common::session::Sessions;
+use common::store::sqlite::SqliteStore;
+use common::store::{Database, Schema};
+use payments::StripeConfig;
+use payments::gateway::PaymentGateway;
+use payments::gateway::stripe::{API_BASE, StripeGateway};
+
+use crate::config::Config;
+use crate::data::DataDirectory;
+
+/// Every service, ready to run.
+pub(crate) struct System {
+    services: Vec<Service>,
+    bus: Arc<dyn Bus>,
+    money: String,
+    data: DataDirectory,
+}
+
+impl System {
+    /// Opens the data directory and puts the services together upon it.
+    pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
+        let data = DataDirectory::open(&config.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let key = config.jwt_key.clone().map_or_else(|| data.session_key(), Ok)?;
+        let sessions = Sessions::new(&key, clock.clone());
+        let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open(&data.file("events.db"))?);
+        let jobs = Arc::new(SqliteJobs::open(&data.file("expiration.db"))?);
+        let database = |name: &str, schemas: &[&Schema]| open(&data.file(name), schemas, &clock);
+        let simulator = || database("stripe-simulator.db", stripe_simulator::SCHEMAS);
+        let (gateway, money) = gateway(&config.stripe, simulator).await?;
+        let services = vec![
+            auth::service(&database("auth.db", auth::SCHEMAS)?, sessions.clone(), config.auth.clone()),
+            tickets::service(&database("tickets.db", tickets::SCHEMAS)?, sessions.clone()),
+            orders::service(&database("orders.db", orders::SCHEMAS)?, sessions.clone(), &config.orders),
+            payments::service(&database("payments.db", payments::SCHEMAS)?, sessions, gateway),
+            expiration::service(jobs, bus.clone(), clock.clone()),
+        ];
+        Ok(Self { services, bus, money, data })
+    }
+
+    /// Runs until a signal.
+    pub(crate) async fn run(self, config: &Config) -> anyhow::Result<Ended> {
+        let Self { services, bus, money, data } = self;
+        let ports = Ports { http: Some(config.port), admin: config.admin_port };
+        let ready = |addresses| announce(addresses, &money, data.path());
+        Ok(run(services, bus, ports, ready).await?)
+    }
+}
+
+fn open(path: &Path, schemas: &[&Schema], clock: &Arc<dyn Clock>) -> anyhow::Result<Database> {
+    Ok(Database::new(Arc::new(SqliteStore::open(path, schemas)?), clock.clone()))
+}
+
+/// The way to Stripe, or to the simulator where there is no key, and the line that says which.
+async fn gateway(
+    config: &StripeConfig,
+    simulator: impl FnOnce() -> anyhow::Result<Database>,
+) -> anyhow::Result<(Arc<dyn PaymentGateway>, String)> {
+    let (base, key, money) = match (&config.stripe_api_base, &config.stripe_key) {
+        (None, Some(key)) => (API_BASE.to_owned(), key.clone(), format!("Stripe at {API_BASE}")),
+        (Some(base), Some(key)) => (base.to_string(), key.clone(), format!("Stripe's protocol at {base}")),
+        (Some(_), None) => {
+            bail!("STRIPE_API_BASE is set and STRIPE_KEY is not; set both, or neither for the simulator")
+        }
+        (None, None) => {
+            let address =
+                stripe_simulator::start(&simulator()?, 0).await.context("could not start the Stripe simulator")?;
+            let base = format!("http://{address}");
+            let money = format!("Stripe simulator on {base}: no real money moves");
+            (base, "sk_test_simulator".into(), money)
+        }
+    };
+    Ok((Arc::new(StripeGateway::new(&base.parse()?, &key)?), money))
+}
+
+/// Tells whoever started it where everything is.
+fn announce(addresses: Addresses, money: &str, data: &Path) {
+    let local = |address: SocketAddr| format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())));
+    let api = addresses.http.map(local).unwrap_or_default();
+    let lines = format!(
+        "Ticketing {}
+  API       {api}/api
+  Admin     {}  (/healthz/live, /healthz/ready, /metrics)
+  Data      {}
+  Payments  {money}
+  Try it    curl -s {api}/api/tickets
+",
+        env!("CARGO_PKG_VERSION"),
+        local(addresses.admin),
+        data.display(),
+    );
+    // Whoever started it may not care to read them.
+    let _unread = io::stdout().write_all(lines.as_bytes());
+}
