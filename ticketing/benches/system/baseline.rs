@@ -5,7 +5,7 @@ use std::path::Path;
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -43,7 +43,7 @@ pub(crate) async fn bare_http(load: Load, requests: &[Vec<u8>], page: Vec<u8>, t
     let tally = Load { address: address.await.context("the bare server did not start")?, ..load }.repeat(requests, 200);
     let tally = tally.await;
     drop(stop);
-    server.join().map_err(|_| anyhow::anyhow!("the bare server panicked"))??;
+    server.join().map_err(|_| anyhow!("the bare server panicked"))??;
     tally
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn bare_sqlite(directory: &Path, group: usize, document: &str, durati
 pub(crate) fn bare_argon2id(duration: Duration) -> Result<f64> {
     let threads = available_parallelism().map_or(1, NonZero::get);
     let began = Instant::now();
-    let hash = || -> Result<usize, argon2::Error> {
+    let hash = || -> Result<usize> {
         let parameters = Params::new(19 * 1024, 2, 1, None)?;
         let mut memory = vec![Block::default(); parameters.block_count()];
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
@@ -85,13 +85,9 @@ pub(crate) fn bare_argon2id(duration: Duration) -> Result<f64> {
     };
     let hashed = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(hash)).collect();
-        let hashed = threads.into_iter().map(|thread| thread.join());
-        hashed
-            .map(|hashed| {
-                hashed
-                    .map_err(|_| anyhow::anyhow!("argon2id panicked"))?
-                    .map_err(|error| anyhow::anyhow!("argon2id: {error}"))
-            })
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| anyhow!("argon2id panicked"))?)
             .sum::<Result<usize>>()
     })?;
     Ok(per_second(hashed, began.elapsed()))

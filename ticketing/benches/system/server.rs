@@ -62,7 +62,7 @@ impl Server {
                     return Ok((api, admin, ready_after));
                 }
             }
-            bail!("the system ended before it was ready; see {}", log.display())
+            bail!("the system ended before it was ready: {}", fs::read_to_string(&log)?.trim())
         };
         let (api, admin, ready_after) = timeout(PATIENCE, ready).await.context("the system does not get ready")??;
         Ok(Self { api, admin, ready_after, process, _output: output })

@@ -40,7 +40,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     let restarted =
         format!("{} ms until ready, with {} jobs due", server.ready_after.as_millis(), thousands(count as f64));
     bench.report.fact("restart", restarted);
-    let released = watch(&server, ready, count).await?;
+    let released = watch(&server, ready, placed.orders.len()).await?;
     settled(server.admin).await?;
 
     step("expiry", "checking orders and tickets");
