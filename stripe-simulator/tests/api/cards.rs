@@ -1,0 +1,88 @@
+use crate::Stripe;
+
+const PATH: &str = "/v1/payment_intents";
+
+fn by_payment_method(name: &str) -> String {
+    format!("amount=1999&currency=USD&confirm=true&capture_method=manual&expand[]=latest_charge&payment_method={name}")
+}
+
+fn by_token(token: &str) -> String {
+    // As clients encode it.
+    format!(
+        "amount=1999&currency=usd&confirm=true&capture_method=manual&expand%5B%5D=latest_charge\
+         &payment_method_data%5Btype%5D=card&payment_method_data%5Bcard%5D%5Btoken%5D={token}&metadata[order_id]=o1"
+    )
+}
+
+#[tokio::test]
+async fn good_cards_are_authorised() {
+    let stripe = Stripe::new();
+    for (name, brand, last4) in
+        [("visa", "visa", "4242"), ("mastercard", "mastercard", "4444"), ("amex", "amex", "8431")]
+    {
+        for form in [by_token(&format!("tok_{name}")), by_payment_method(&format!("pm_card_{name}"))] {
+            let intent = stripe.post(PATH, &form).await.expect(200);
+            assert_eq!(intent["status"], "requires_capture");
+            assert_eq!(
+                (&intent["amount"], &intent["amount_capturable"], &intent["amount_received"]),
+                (&1999.into(), &1999.into(), &0.into())
+            );
+            assert_eq!(intent["currency"], "usd");
+            let card = &intent["latest_charge"]["payment_method_details"]["card"];
+            assert_eq!((&card["brand"], &card["last4"]), (&brand.into(), &last4.into()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn bad_cards_are_declined_in_stripes_words() {
+    let stripe = Stripe::new();
+    for (name, code, decline_code, message) in [
+        ("chargeDeclined", "card_declined", "generic_decline", "Your card was declined."),
+        ("chargeDeclinedInsufficientFunds", "card_declined", "insufficient_funds", "Your card has insufficient funds."),
+        ("chargeDeclinedExpiredCard", "expired_card", "expired_card", "Your card has expired."),
+    ] {
+        for form in [by_token(&format!("tok_{name}")), by_payment_method(&format!("pm_card_{name}"))] {
+            let error = stripe.post(PATH, &form).await.expect_error(402, "card_error", Some(code), message);
+            assert_eq!(error["decline_code"], decline_code);
+            assert_eq!(error["payment_intent"]["status"], "requires_payment_method");
+            assert_eq!(error["payment_intent"]["last_payment_error"]["code"], code);
+            let intent = stripe.get(&format!("{PATH}/{}", error["payment_intent"]["id"].as_str().unwrap())).await;
+            assert_eq!(intent.expect(200), error["payment_intent"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_cards_do_not_exist() {
+    let stripe = Stripe::new();
+    let (kind, code) = ("invalid_request_error", Some("resource_missing"));
+    let unknown = stripe.post(PATH, &by_token("tok_nope")).await;
+    unknown.expect_error(400, kind, code, "No such token: 'tok_nope'");
+    let unknown = stripe.post(PATH, &by_payment_method("pm_nope")).await;
+    unknown.expect_error(400, kind, code, "No such PaymentMethod: 'pm_nope'");
+    stripe.post(PATH, &by_token("pm_card_visa")).await.expect(400);
+}
+
+#[tokio::test]
+async fn what_is_missing_invalid_or_unknown_is_named() {
+    let stripe = Stripe::new();
+    let good = by_payment_method("pm_card_visa");
+    for (form, param) in [
+        (String::new(), "amount"),
+        (good.replace("amount=1999", "amount=19.99"), "amount"),
+        (good.replace("amount=1999", "amount=0"), "amount"),
+        (good.replace("amount=1999", "amount=100000000"), "amount"),
+        (good.replace("currency=USD", "currency=dollars"), "currency"),
+        (good.replace("confirm=true", "confirm=false"), "confirm"),
+        (good.replace("manual", "later"), "capture_method"),
+        (good.replace("payment_method=", "payment_methods="), "payment_method_data[type]"),
+        (good.replace("latest_charge", "customer"), "expand"),
+        (format!("{good}&customer=cus_1"), "customer"),
+        (format!("{good}&payment_method_types[]=ideal"), "payment_method_types"),
+    ] {
+        let error = stripe.post(PATH, &form).await.expect(400);
+        assert_eq!(error["error"]["param"], param, "{form}: {error}");
+    }
+    stripe.post(PATH, &format!("{good}&payment_method_types[]=card&error_on_requires_action=true")).await.expect(200);
+}

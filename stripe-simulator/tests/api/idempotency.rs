@@ -1,0 +1,111 @@
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::{AUTHORISATION, Stripe};
+
+const PATH: &str = "/v1/payment_intents";
+
+#[tokio::test]
+async fn a_repeated_creation_makes_no_second_intent() {
+    let stripe = Stripe::new();
+    let first = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await;
+    assert!(!first.is_replayed());
+    let intent = first.expect(200);
+    // Whatever has become of it since.
+    stripe.post(&format!("{PATH}/{}/capture", intent["id"].as_str().unwrap()), "").await.expect(200);
+    let again = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.expect(200), intent);
+
+    let other = stripe.post_keyed(PATH, AUTHORISATION, Some("other")).await.expect(200);
+    assert_ne!(other["id"], intent["id"]);
+    let unkeyed = stripe.post(PATH, AUTHORISATION).await.expect(200);
+    assert_ne!(unkeyed["id"], stripe.post(PATH, AUTHORISATION).await.expect(200)["id"]);
+}
+
+#[tokio::test]
+async fn a_decline_is_repeated_too() {
+    let stripe = Stripe::new();
+    let form = AUTHORISATION.replace("pm_card_visa", "pm_card_chargeDeclined");
+    let first = stripe.post_keyed(PATH, &form, Some("k")).await.expect(402);
+    let again = stripe.post_keyed(PATH, &form, Some("k")).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.expect(402), first);
+}
+
+#[tokio::test]
+async fn a_key_is_for_one_request() {
+    let stripe = Stripe::new();
+    let intent = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200);
+    let path = format!("{PATH}/{}", intent["id"].as_str().unwrap());
+    let message = "Keys for idempotent requests can only be used with the same parameters they were first used with. \
+                   Try using a key other than 'k' if you meant to execute a different request.";
+    let other = AUTHORISATION.replace("1999", "2000");
+    for reply in [
+        stripe.post_keyed(PATH, &other, Some("k")).await,
+        stripe.post_keyed(&format!("{path}/capture"), "", Some("k")).await,
+        stripe.post_keyed(&format!("{path}/cancel"), "", Some("k")).await,
+    ] {
+        reply.expect_error(400, "idempotency_error", None, message);
+    }
+    stripe.post_keyed(&format!("{path}/capture"), "", Some("c")).await.expect(200);
+    let refund = format!("payment_intent={}", intent["id"].as_str().unwrap());
+    let error = stripe.post_keyed("/v1/refunds", &refund, Some("c")).await.expect(400);
+    assert_eq!(error["error"]["type"], "idempotency_error");
+    stripe.post_keyed(PATH, AUTHORISATION, Some("")).await.expect(400);
+    stripe.post_keyed(PATH, AUTHORISATION, Some(&"k".repeat(256))).await.expect(400);
+}
+
+#[tokio::test]
+async fn every_step_is_repeated_as_it_was() {
+    let stripe = Stripe::new();
+    let captured = stripe.authorise().await;
+    let capture = format!("{captured}/capture");
+    let first = stripe.post_keyed(&capture, "", Some("c")).await.expect(200);
+    let refund = format!("payment_intent={}", captured.rsplit('/').next().unwrap());
+    let refunded = stripe.post_keyed("/v1/refunds", &refund, Some("r")).await.expect(200);
+    assert_eq!(stripe.post_keyed(&capture, "", Some("c")).await.expect(200), first);
+    let again = stripe.post_keyed("/v1/refunds", &refund, Some("r")).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.expect(200), refunded);
+
+    let cancel = format!("{}/cancel", stripe.authorise().await);
+    let first = stripe.post_keyed(&cancel, "", Some("v")).await.expect(200);
+    let again = stripe.post_keyed(&cancel, "", Some("v")).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.expect(200), first);
+}
+
+#[tokio::test]
+async fn twenty_at_once_under_one_key_are_one() {
+    let stripe = std::sync::Arc::new(Stripe::new());
+    let create: Vec<_> = (0..20)
+        .map(|_| {
+            let stripe = stripe.clone();
+            tokio::spawn(async move { stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200) })
+        })
+        .collect();
+    let mut bodies = HashSet::new();
+    let mut intent = Value::Null;
+    for reply in create {
+        intent = reply.await.unwrap();
+        bodies.insert(intent.to_string());
+    }
+    assert_eq!(bodies.len(), 1);
+
+    let capture = format!("{PATH}/{}/capture", intent["id"].as_str().unwrap());
+    let captures: Vec<_> = (0..20)
+        .map(|_| {
+            let (stripe, capture) = (stripe.clone(), capture.clone());
+            tokio::spawn(async move { stripe.post_keyed(&capture, "", Some("c")).await })
+        })
+        .collect();
+    let mut firsts = 0;
+    for reply in captures {
+        let reply = reply.await.unwrap();
+        firsts += usize::from(!reply.is_replayed());
+        reply.expect(200);
+    }
+    assert_eq!(firsts, 1);
+}

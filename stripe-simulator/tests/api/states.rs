@@ -1,0 +1,107 @@
+use crate::{AUTHORISATION, Stripe};
+
+const UNEXPECTED: Option<&str> = Some("payment_intent_unexpected_state");
+const INVALID: &str = "invalid_request_error";
+
+fn only(done: &str, status: &str, allowed: &str) -> String {
+    let what = if done == "captured" {
+        "This PaymentIntent could not be captured"
+    } else {
+        "You cannot cancel this PaymentIntent"
+    };
+    format!(
+        "{what} because it has a status of {status}. Only a PaymentIntent with one of the following statuses may be \
+         {done}: {allowed}."
+    )
+}
+
+fn cancelable(status: &str) -> String {
+    let allowed = "requires_payment_method, requires_capture, requires_reauthorization, requires_confirmation, \
+                   requires_action, processing";
+    only("canceled", status, allowed)
+}
+
+fn refund_of(path: &str) -> String {
+    format!("payment_intent={}", path.rsplit('/').next().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_captured_is_neither_captured_again_nor_cancelled() {
+    let stripe = Stripe::new();
+    let path = stripe.authorise().await;
+    let intent = stripe.post(&format!("{path}/capture"), "expand[]=latest_charge").await.expect(200);
+    assert_eq!((&intent["status"], &intent["amount_received"]), (&"succeeded".into(), &1999.into()));
+    assert_eq!(intent["latest_charge"]["captured"], true);
+    let again = stripe.post(&format!("{path}/capture"), "").await;
+    let message = "This PaymentIntent could not be captured because it has already been captured.";
+    let error = again.expect_error(400, INVALID, UNEXPECTED, message);
+    assert_eq!(error["payment_intent"]["status"], "succeeded");
+    let cancel = stripe.post(&format!("{path}/cancel"), "").await;
+    cancel.expect_error(400, INVALID, UNEXPECTED, &cancelable("succeeded"));
+    assert_eq!(stripe.get(&path).await.expect(200)["status"], "succeeded");
+}
+
+#[tokio::test]
+async fn what_is_cancelled_stays_so() {
+    let stripe = Stripe::new();
+    let path = stripe.authorise().await;
+    let intent = stripe.post(&format!("{path}/cancel"), "").await.expect(200);
+    assert_eq!((&intent["status"], &intent["amount_capturable"]), (&"canceled".into(), &0.into()));
+    let again = stripe.post(&format!("{path}/cancel"), "").await;
+    again.expect_error(400, INVALID, UNEXPECTED, &cancelable("canceled"));
+    let capture = stripe.post(&format!("{path}/capture"), "").await;
+    capture.expect_error(400, INVALID, UNEXPECTED, &only("captured", "canceled", "requires_capture"));
+}
+
+#[tokio::test]
+async fn what_was_captured_is_refunded_once() {
+    let stripe = Stripe::new();
+    let path = stripe.authorise().await;
+    let early = stripe.post("/v1/refunds", &refund_of(&path)).await.expect(400);
+    assert_eq!(early["error"]["code"], "payment_intent_unexpected_state");
+    stripe.post(&format!("{path}/capture"), "").await.expect(200);
+    let refund = stripe.post("/v1/refunds", &refund_of(&path)).await.expect(200);
+    assert_eq!((&refund["status"], &refund["amount"]), (&"succeeded".into(), &1999.into()));
+    let again = stripe.post("/v1/refunds", &refund_of(&path)).await;
+    let message = format!("Charge {} has already been refunded.", refund["charge"].as_str().unwrap());
+    again.expect_error(400, INVALID, Some("charge_already_refunded"), &message);
+    let intent = stripe.get(&format!("{path}?expand[]=latest_charge")).await.expect(200);
+    assert_eq!((&intent["status"], &intent["latest_charge"]["refunded"]), (&"succeeded".into(), &true.into()));
+}
+
+#[tokio::test]
+async fn a_declined_intent_is_cancelled_but_not_captured() {
+    let stripe = Stripe::new();
+    let form = AUTHORISATION.replace("visa", "chargeDeclined");
+    let declined = stripe.post("/v1/payment_intents", &form).await.expect(402);
+    let path = format!("/v1/payment_intents/{}", declined["error"]["payment_intent"]["id"].as_str().unwrap());
+    stripe.post(&format!("{path}/capture"), "").await.expect(400);
+    assert_eq!(stripe.post(&format!("{path}/cancel"), "").await.expect(200)["status"], "canceled");
+}
+
+#[tokio::test]
+async fn without_manual_capture_the_money_is_taken_at_once() {
+    let stripe = Stripe::new();
+    for method in ["automatic", "automatic_async"] {
+        let intent = stripe.post("/v1/payment_intents", &AUTHORISATION.replace("manual", method)).await.expect(200);
+        assert_eq!((&intent["status"], &intent["capture_method"]), (&"succeeded".into(), &method.into()));
+    }
+}
+
+#[tokio::test]
+async fn unknown_intents_are_not_found() {
+    let stripe = Stripe::new();
+    for id in ["pi_1", "pi_0123456789abcdef01234567", "x"] {
+        let path = format!("/v1/payment_intents/{id}");
+        let message = format!("No such payment_intent: '{id}'");
+        for reply in [
+            stripe.get(&path).await,
+            stripe.post(&format!("{path}/capture"), "").await,
+            stripe.post(&format!("{path}/cancel"), "").await,
+        ] {
+            reply.expect_error(404, INVALID, Some("resource_missing"), &message);
+        }
+        let refund = stripe.post("/v1/refunds", &refund_of(&path)).await;
+        refund.expect_error(400, INVALID, Some("resource_missing"), &message);
+    }
+}
