@@ -207,10 +207,13 @@ impl Progress {
         }
         let mut query = db.prepare_cached(
             "SELECT message_id, subject, payload, traceparent, seq FROM events
-             WHERE subject = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+             WHERE subject = ?1 AND seq > ?2 ORDER BY seq",
         )?;
-        let mut rows = query.query(params![subject.as_str(), self.cursor, limit - deliveries.len()])?;
-        while let Some(row) = rows.next()? {
+        let mut rows = query.query(params![subject.as_str(), self.cursor])?;
+        // Not limited by the query: what is known already must not hide what comes after it.
+        while deliveries.len() < limit
+            && let Some(row) = rows.next()?
+        {
             let seq = row.get(4)?;
             self.cursor = seq;
             // What was put off before a crash is above the position, and in `unsettled` too.
