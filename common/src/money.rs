@@ -81,7 +81,7 @@ impl FromStr for Money {
 
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0 % 100 == 0 {
+        if self.0.is_multiple_of(100) {
             return serializer.serialize_u64(self.0 / 100);
         }
         // The double nearest to the amount prints as the amount again: it has at most 15 significant digits (MAX).

@@ -172,7 +172,7 @@ fn write_in_groups(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job
             Err(_) => {
                 for mut job in group.drain(..) {
                     let committed = commit(connection, std::slice::from_mut(&mut job));
-                    job.answer(committed.as_ref().map(|()| ()));
+                    job.answer(committed.as_ref().copied());
                 }
             }
         }

@@ -74,7 +74,7 @@ fn request_id(request: &Request) -> HeaderValue {
     };
     let brought = request.headers().get(REQUEST_ID).filter(is_sane).cloned();
     let generate = || HeaderValue::try_from(format!("{:032x}", rand::random::<u128>()));
-    brought.map_or_else(|| generate().unwrap_or(HeaderValue::from_static("none")), |id| id)
+    brought.or_else(|| generate().ok()).unwrap_or(HeaderValue::from_static("none"))
 }
 
 /// A 5xx tells its request's id, by which its cause is found in the log, and nothing else.

@@ -37,8 +37,14 @@ pub fn install_metrics() {
     });
 }
 
+/// What tells whether the program is ready.
+struct Readiness {
+    probes: Vec<(String, Probe)>,
+    stop: CancellationToken,
+}
+
 pub(super) fn routes(probes: Vec<(String, Probe)>, stop: CancellationToken) -> Router {
-    let state = Arc::new((probes, stop));
+    let state = Arc::new(Readiness { probes, stop });
     Router::new()
         .route("/healthz/live", get(async || "alive\n"))
         .route("/healthz/ready", get(ready))
@@ -46,8 +52,8 @@ pub(super) fn routes(probes: Vec<(String, Probe)>, stop: CancellationToken) -> R
         .with_state(state)
 }
 
-async fn ready(State(state): State<Arc<(Vec<(String, Probe)>, CancellationToken)>>) -> impl IntoResponse {
-    let (probes, stop) = &*state;
+async fn ready(State(state): State<Arc<Readiness>>) -> impl IntoResponse {
+    let Readiness { probes, stop } = &*state;
     let mut report = String::new();
     if stop.is_cancelled() {
         report.push_str("stopping\n");
