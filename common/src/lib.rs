@@ -31,4 +31,6 @@ pub mod config;
 pub mod service;
 
 #[cfg(feature = "testing")]
+pub mod contract;
+#[cfg(feature = "testing")]
 pub mod testing;
