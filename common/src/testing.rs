@@ -1,6 +1,8 @@
 //! A service in a test: its real router and listeners on embedded engines, its clock moved by hand, nothing listening
 //! on a port and nothing in the background.
 
+mod interruptible;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +14,11 @@ use axum::response::Response;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::bus::{ListenError, Message};
+use crate::bus::{ListenError, Message, RegisteredListener};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::events::{Event, Subject};
 use crate::http::with_manners;
@@ -23,6 +27,8 @@ use crate::service::Service;
 use crate::session::Sessions;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Database, Schema};
+
+pub use interruptible::InterruptibleBus;
 
 /// What a service under test stands on: a directory, a clock at a fixed time, and sessions.
 pub struct Ground {
@@ -68,6 +74,18 @@ impl Ground {
         let token = self.sessions.sign(id, &email, Duration::from_secs(3600)).expect("a token");
         TestUser { id, email, cookie: format!("session={token}") }
     }
+
+    /// `Cookie` headers that sign nobody in: without a token, with a broken, a forged and an expired one, and with a
+    /// good one by another name.
+    pub fn bad_cookies(&self) -> Vec<String> {
+        let ann = self.user("ann");
+        let forger = Sessions::new(&"another key".into(), Arc::new(self.clock.clone()));
+        let sign = |sessions: &Sessions, lifetime| sessions.sign(ann.id, &ann.email, lifetime).expect("a token");
+        let (forged, expired) = (sign(&forger, Duration::from_secs(3600)), sign(&self.sessions, Duration::ZERO));
+        let mut cookies: Vec<_> = ["", "broken", &forged, &expired].map(|token| format!("session={token}")).into();
+        cookies.push(format!("other_{}", ann.cookie));
+        cookies
+    }
 }
 
 /// Somebody signed in.
@@ -84,15 +102,22 @@ pub struct TestUser {
 /// A service in a test.
 pub struct TestService {
     routes: Router,
-    service: Service,
+    listeners: Vec<RegisteredListener>,
     database: Option<Database>,
 }
 
 impl TestService {
     /// Puts a service under test. `database` is the one whose outbox [`published`](Self::published) takes from.
-    pub fn new(mut service: Service, database: Option<Database>) -> Self {
-        let routes = with_manners(std::mem::take(&mut service.routes));
-        Self { routes, service, database }
+    pub fn new(service: Service, database: Option<Database>) -> Self {
+        Self { routes: with_manners(service.routes), listeners: service.listeners, database }
+    }
+
+    /// Starts its workers, once.
+    pub fn start_workers(&mut self) -> Workers {
+        let stop = CancellationToken::new();
+        let workers = std::mem::take(&mut self.service.workers);
+        let tasks = workers.into_iter().map(|worker| worker(stop.clone())).collect();
+        Workers { stop, tasks }
     }
 
     /// Begins a request to its router.
@@ -135,7 +160,7 @@ impl TestService {
 
     /// Delivers any payload to the listener of a subject.
     pub async fn deliver_payload(&self, subject: Subject, payload: &str) -> Result<(), ListenError> {
-        let listener = self.service.listeners.iter().find(|listener| listener.durable().subject == subject);
+        let listener = self.listeners.iter().find(|listener| listener.durable().subject == subject);
         listener.expect("a listener of this subject").call(payload).await
     }
 
@@ -146,6 +171,20 @@ impl TestService {
         store.published(&events).await.expect("the outbox");
         let payload = |message: &Message| serde_json::from_str(&message.payload).expect("JSON");
         events.iter().map(|event| (event.message.subject, payload(&event.message))).collect()
+    }
+}
+
+/// The workers of a service, at work. Dropping them cuts them off wherever they are, as a crash does.
+pub struct Workers {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Workers {
+    /// Tells them to stop and waits until they have.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.join_all().await;
     }
 }
 
