@@ -88,5 +88,5 @@ async fn forged_tokens_are_no_sessions() {
 }
 
 fn parts(token: &str) -> [&str; 3] {
-    token.split('.').collect::<Vec<_>>().try_into().unwrap()
+    token.split('.').collect::<Vec<_>>().try_into().expect("three parts")
 }

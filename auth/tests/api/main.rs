@@ -61,8 +61,8 @@ impl TestApp {
 fn set_cookie(reply: &Reply) -> (String, Vec<String>) {
     let cookies: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies.len(), 1, "{:?}", reply.headers);
-    let mut parts = cookies[0].to_str().unwrap().split("; ").map(str::to_owned);
-    let cookie = parts.next().unwrap();
+    let mut parts = cookies[0].to_str().expect("a cookie").split("; ").map(str::to_owned);
+    let cookie = parts.next().expect("a cookie");
     let mut attributes: Vec<String> = parts.collect();
     attributes.sort();
     (cookie, attributes)
