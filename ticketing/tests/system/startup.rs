@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -15,11 +15,20 @@ use crate::support::{PASSWORD, Raw, Setup, System, Ticket, wait_until};
 /// What the binary promises to have ended within after SIGTERM.
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
-/// Runs a command that is expected to end by itself, and returns whether it succeeded and what it wrote.
-fn run(command: &mut Command) -> (bool, String) {
-    let output = command.output().unwrap();
+/// Runs a command that is expected to end by itself, and returns whether it succeeded and what it wrote. One that does
+/// not end has not failed, and is killed.
+async fn run(command: &mut Command) -> (bool, String) {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let give_up = Instant::now() + TEN_SECONDS;
+    while child.try_wait().unwrap().is_none() && Instant::now() < give_up {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let ended = child.try_wait().unwrap();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(text).unwrap())
+    (ended.is_none_or(|status| status.success()), String::from_utf8(text).unwrap())
 }
 
 #[tokio::test]
@@ -42,19 +51,20 @@ async fn it_is_ready_when_it_says_so_and_says_where() {
 #[tokio::test]
 async fn a_second_process_on_the_same_directory_stops_and_says_why() {
     let system = System::start().await;
-    let (succeeded, said) = run(&mut Setup::default().command(system.directory()));
+    let (succeeded, said) = run(&mut Setup::default().command(system.directory())).await;
     assert!(!succeeded);
     let directory = system.directory().to_str().unwrap();
     assert!(said.contains(directory) && said.contains("another process"), "{said}");
     system.assert_unharmed().await;
 }
 
-#[test]
-fn a_bad_setting_stops_the_start_and_is_named() {
+#[tokio::test]
+async fn a_bad_setting_stops_the_start_and_is_named() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     let no_directory = file.path().to_str().unwrap();
+    let mut untold = Vec::new();
     for (variable, value) in [
         ("PORT", "http"),
         ("PORT", "65536"),
@@ -81,15 +91,17 @@ fn a_bad_setting_stops_the_start_and_is_named() {
         command.env_clear().env("PORT", "0").env("ADMIN_PORT", "0").env("DATA_DIR", data.path());
         // A key, so that what goes with one is looked at.
         command.env("STRIPE_KEY", "sk_test_17").env(variable, value);
-        let (succeeded, said) = run(&mut command);
-        assert!(!succeeded, "{variable}={value}");
-        assert!(said.contains(variable), "{variable}={value}: {said}");
+        let (succeeded, said) = run(&mut command).await;
+        if succeeded || !said.contains(variable) {
+            untold.push(format!("{variable}={value}: {said}"));
+        }
     }
+    assert!(untold.is_empty(), "{}", untold.join("\n"));
 }
 
-#[test]
-fn the_help_names_every_variable_and_flag() {
-    let (succeeded, said) = run(Command::new(env!("CARGO_BIN_EXE_ticketing")).arg("--help").env_clear());
+#[tokio::test]
+async fn the_help_names_every_variable_and_flag() {
+    let (succeeded, said) = run(Command::new(env!("CARGO_BIN_EXE_ticketing")).arg("--help").env_clear()).await;
     assert!(succeeded);
     for variable in [
         "PORT",
@@ -128,6 +140,20 @@ async fn sessions_survive_a_restart_and_their_key_is_ours_alone() {
 
     let other = System::start().await;
     assert_ne!(fs::read(other.path("session-key")).unwrap(), before, "each has a key of its own");
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_http_unless_told_otherwise() {
+    for (setup, secure) in [(Setup::default(), false), (Setup::default().set("COOKIE_SECURE", "true"), true)] {
+        let system = setup.set("SESSION_HOURS", "2").start().await;
+        let body = json!({"email": "ann@example.com", "password": PASSWORD});
+        let answer = system.nobody().post("/users/signup", &body).send().await.expect(201);
+        let attributes: Vec<&str> = answer.header("set-cookie").unwrap().split("; ").skip(1).collect();
+        for expected in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=7200"] {
+            assert!(attributes.contains(&expected), "{attributes:?}");
+        }
+        assert_eq!(attributes.contains(&"Secure"), secure, "{attributes:?}");
+    }
 }
 
 #[tokio::test]
