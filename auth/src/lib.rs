@@ -1,6 +1,6 @@
 //! The auth service: accounts, and the sessions that say who is asking.
 //!
-//! It owns the users. People sign up, in and out by HTTP ([`routes`]); a session is a token that every service verifies
+//! It owns the users. People sign up, in and out by HTTP (`routes`); a session is a token that every service verifies
 //! by itself, so no other service asks this one anything, and it publishes no events.
 
 mod config;
