@@ -30,7 +30,7 @@ pub use admin::install_metrics;
 const DRAIN: Duration = Duration::from_secs(7);
 const FLUSH: Duration = Duration::from_secs(2);
 
-type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+pub(crate) type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What a service is made of.
@@ -42,7 +42,7 @@ pub struct Service {
     /// What it does when events arrive.
     pub listeners: Vec<RegisteredListener>,
     database: Option<Database>,
-    workers: Vec<Worker>,
+    pub(crate) workers: Vec<Worker>,
     probes: Vec<(String, Probe)>,
 }
 

@@ -4,7 +4,7 @@
 mod interruptible;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -23,7 +23,7 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::events::{Event, Subject};
 use crate::http::with_manners;
 use crate::ids::UserId;
-use crate::service::Service;
+use crate::service::{Service, Worker};
 use crate::session::Sessions;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Database, Schema};
@@ -103,19 +103,22 @@ pub struct TestUser {
 pub struct TestService {
     routes: Router,
     listeners: Vec<RegisteredListener>,
+    /// In a mutex, so that threads can share the service: a worker by itself may not be shared.
+    workers: Mutex<Vec<Worker>>,
     database: Option<Database>,
 }
 
 impl TestService {
     /// Puts a service under test. `database` is the one whose outbox [`published`](Self::published) takes from.
     pub fn new(service: Service, database: Option<Database>) -> Self {
-        Self { routes: with_manners(service.routes), listeners: service.listeners, database }
+        let Service { routes, listeners, workers, .. } = service;
+        Self { routes: with_manners(routes), listeners, workers: workers.into(), database }
     }
 
     /// Starts its workers, once.
     pub fn start_workers(&mut self) -> Workers {
         let stop = CancellationToken::new();
-        let workers = std::mem::take(&mut self.service.workers);
+        let workers = std::mem::take(self.workers.get_mut().expect("no poison"));
         let tasks = workers.into_iter().map(|worker| worker(stop.clone())).collect();
         Workers { stop, tasks }
     }
