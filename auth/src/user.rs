@@ -24,6 +24,8 @@ impl Entity for User {
     const SCHEMA: &'static Schema = &Schema {
         collection: "users",
         indexes: &[Index { name: "users_by_email", fields: &["lowercaseEmail"], kind: IndexKind::Unique }],
+        ids: &[],
+        times: &[],
     };
 
     fn id(&self) -> UserId {

@@ -38,6 +38,8 @@ impl Entity for Order {
             Index { name: "orders_live_ticket", fields: &[Order::LIVE_TICKET], kind: IndexKind::Unique },
             Index { name: "orders_by_user", fields: &[Order::USER], kind: IndexKind::Plain },
         ],
+        ids: &[Order::USER, "ticket.id", Order::LIVE_TICKET],
+        times: &["expiresAt"],
     };
 
     fn id(&self) -> OrderId {

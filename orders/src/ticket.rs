@@ -19,7 +19,7 @@ pub(crate) struct TicketCopy {
 
 impl Entity for TicketCopy {
     type Id = TicketId;
-    const SCHEMA: &'static Schema = &Schema { collection: "tickets", indexes: &[] };
+    const SCHEMA: &'static Schema = &Schema { collection: "tickets", indexes: &[], ids: &[], times: &[] };
 
     fn id(&self) -> TicketId {
         self.id

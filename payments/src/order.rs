@@ -38,7 +38,8 @@ pub(crate) enum News {
 
 impl Entity for OrderCopy {
     type Id = OrderId;
-    const SCHEMA: &'static Schema = &Schema { collection: "orders", indexes: &[] };
+    const SCHEMA: &'static Schema =
+        &Schema { collection: "orders", indexes: &[], ids: &["userId"], times: &["expiresAt"] };
 
     fn id(&self) -> OrderId {
         self.id

@@ -118,6 +118,8 @@ impl Entity for Payment {
             Index { name: "payments_by_status", fields: &["status"], kind: IndexKind::Plain },
             Index { name: "payments_by_live_order", fields: &["liveOrderId"], kind: IndexKind::Unique },
         ],
+        ids: &["orderId", "userId", "liveOrderId"],
+        times: &["attemptedAt"],
     };
 
     fn id(&self) -> PaymentId {

@@ -82,6 +82,8 @@ impl Entity for Intent {
     const SCHEMA: &'static Schema = &Schema {
         collection: "intents",
         indexes: &[Index { name: "intents_by_idempotency_key", fields: &["idempotencyKey"], kind: IndexKind::Unique }],
+        ids: &[],
+        times: &[],
     };
 
     fn id(&self) -> IntentId {

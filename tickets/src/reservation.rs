@@ -21,7 +21,8 @@ pub(crate) struct Reservation {
 
 impl Entity for Reservation {
     type Id = OrderId;
-    const SCHEMA: &'static Schema = &Schema { collection: "reservations", indexes: &[] };
+    const SCHEMA: &'static Schema =
+        &Schema { collection: "reservations", indexes: &[], ids: &["ticketId"], times: &[] };
 
     fn id(&self) -> OrderId {
         self.id

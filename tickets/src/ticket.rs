@@ -29,6 +29,8 @@ impl Entity for Ticket {
     const SCHEMA: &'static Schema = &Schema {
         collection: "tickets",
         indexes: &[Index { name: "tickets_by_order", fields: &["orderId"], kind: IndexKind::Plain }],
+        ids: &["userId", "orderId"],
+        times: &[],
     };
 
     fn id(&self) -> TicketId {

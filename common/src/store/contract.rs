@@ -57,9 +57,11 @@ const SHOWS: &Schema = &Schema {
         Index { name: "shows_by_hall", fields: &["hall"], kind: IndexKind::Plain },
         Index { name: "one_show_a_slot", fields: &["slot"], kind: IndexKind::Unique },
     ],
+    ids: &["ownerId", "seats.userId"],
+    times: &["opensAt", "seats.soldAt"],
 };
 
-const HALLS: &Schema = &Schema { collection: "halls", indexes: &[] };
+const HALLS: &Schema = &Schema { collection: "halls", indexes: &[], ids: &[], times: &[] };
 
 const NOW: Timestamp = Timestamp::from_millis(1_769_860_800_000);
 

@@ -23,6 +23,11 @@ pub struct Schema {
     pub collection: &'static str,
     /// Its indexes besides the one on the id.
     pub indexes: &'static [Index],
+    /// Fields that hold ids, besides the document's own: for engines that have a type for ids. The name of a field of
+    /// a field is `ticket.id`.
+    pub ids: &'static [&'static str],
+    /// Fields that hold times, for engines that have a type for times.
+    pub times: &'static [&'static str],
 }
 
 /// An index over top-level fields of a collection's documents.
