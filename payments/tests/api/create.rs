@@ -1,0 +1,242 @@
+use std::time::Duration;
+
+use common::events::Subject;
+use common::testing::Reply;
+use serde_json::json;
+
+use crate::{Fault, TestApp, cancelled, completed, unknown_order};
+
+const TOKEN: (&str, &str) = ("token", "Token must be provided");
+const ORDER_ID: (&str, &str) = ("orderId", "OrderId must be provided");
+
+#[tokio::test]
+async fn paying_authorises_the_price_and_announces_it() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    let body = app.pay(&order).await.expect(201);
+    assert_eq!(body, json!({"id": body["id"], "orderId": order.id, "status": "authorised"}));
+    let stored = &app.stored().await[0];
+    assert_eq!(stored["amount"], 1999);
+    assert_eq!(
+        app.service.published().await,
+        [(Subject::PaymentCreated, json!({"id": body["id"], "orderId": order.id, "stripeId": stored["stripeId"]}))]
+    );
+    // Held, not taken.
+    assert_eq!(app.stripe.intents().await, [[""; 0]]);
+}
+
+#[tokio::test]
+async fn payment_methods_are_as_good_as_tokens_and_white_space_is_trimmed() {
+    let app = TestApp::start().await;
+    for (token, brand, last4) in
+        [(" tok_visa\n", "visa", "4242"), ("pm_card_visa", "visa", "4242"), ("tok_amex", "amex", "8431")]
+    {
+        let order = app.order().await;
+        app.pay_with(&order, token).await.expect(201);
+        assert_eq!(app.payments(&order).await[0]["card"], json!({"brand": brand, "last4": last4}));
+    }
+}
+
+#[tokio::test]
+async fn nobody_pays_without_a_session() {
+    let app = TestApp::start().await;
+    // Session before body.
+    app.service.post("/api/payments").json(&json!({})).send().await.expect_error(401, "Not authorized");
+}
+
+#[tokio::test]
+async fn token_and_order_id_are_checked_together() {
+    let app = TestApp::start().await;
+    let id = unknown_order();
+    for (body, wrong) in [
+        (json!({}), &[TOKEN, ORDER_ID][..]),
+        (json!({"token": " ", "orderId": "1"}), &[TOKEN, ORDER_ID]),
+        (json!({"token": 1, "orderId": id}), &[TOKEN]),
+        (json!({"token": null, "orderId": id}), &[TOKEN]),
+        (json!({"token": "t".repeat(256), "orderId": id}), &[TOKEN]),
+        (json!({"token": "tok_visa", "orderId": 1}), &[ORDER_ID]),
+        (json!({"token": "tok_visa", "orderId": "x".repeat(24)}), &[ORDER_ID]),
+    ] {
+        app.service.post("/api/payments").by(&app.ann).json(&body).send().await.expect_invalid(wrong);
+    }
+    let post = || app.service.post("/api/payments").by(&app.ann);
+    post().json(&json!([])).send().await.expect_error(400, "Request body is not valid JSON");
+    post().body("token=tok_visa").send().await.expect_error(415, "Expected application/json");
+}
+
+#[tokio::test]
+async fn existence_ownership_and_state_are_checked_in_this_order() {
+    let app = TestApp::start().await;
+    let body = json!({"token": "tok_visa", "orderId": unknown_order()});
+    app.service.post("/api/payments").by(&app.ann).json(&body).send().await.expect_error(404, "Not Found");
+
+    // Foreign and expired: foreign.
+    let order = app.order().await;
+    app.ground.clock.advance(crate::RESERVATION);
+    let body = json!({"token": "tok_visa", "orderId": order.id});
+    let bob = app.ground.user("bob");
+    app.service.post("/api/payments").by(&bob).json(&body).send().await.expect_error(401, "Not authorized");
+    assert!(app.stored().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_order_that_is_still_on_its_way_is_waited_for() {
+    let app = TestApp::start().await;
+    let order = app.order_on_its_way();
+    let (paid, ()) = tokio::join!(app.pay(&order), async {
+        tokio::task::yield_now().await;
+        app.service.deliver(&order).await;
+    });
+    paid.expect(201);
+}
+
+#[tokio::test]
+async fn an_order_that_has_ended_is_not_paid_for() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.service.deliver(&cancelled(&order)).await;
+    app.pay(&order).await.expect_error(400, "Cannot pay for a cancelled order");
+
+    let order = app.order().await;
+    app.pay(&order).await.expect(201);
+    app.pay(&order).await.expect_error(400, "Order is already paid");
+    app.service.deliver(&completed(&order)).await;
+    app.pay(&order).await.expect_error(400, "Order is already paid");
+    // Paid for, whatever the time.
+    app.ground.clock.advance(crate::RESERVATION);
+    app.pay(&order).await.expect_error(400, "Order is already paid");
+    assert_eq!(app.stripe.intents().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_late_payer_is_never_charged() {
+    let app = TestApp::start().await;
+    let (in_time, late) = (app.order().await, app.order().await);
+    app.ground.clock.advance(crate::RESERVATION - Duration::from_millis(1));
+    app.pay(&in_time).await.expect(201);
+    app.ground.clock.advance(Duration::from_millis(1));
+    app.pay(&late).await.expect_error(400, "Order has expired");
+    assert!(app.statuses(&late).await.is_empty());
+    assert_eq!(app.stripe.intents().await.len(), 1);
+}
+
+#[tokio::test]
+async fn who_becomes_late_while_the_bank_thinks_is_not_charged_either() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.wire.hold_answers();
+    let (paid, ()) = tokio::join!(app.pay(&order), async {
+        app.wire.authorisation_answered().await;
+        app.ground.clock.advance(crate::RESERVATION);
+        app.wire.let_answers_pass();
+    });
+    paid.expect_error(400, "Order has expired");
+    assert_eq!(app.statuses(&order).await, ["voided"]);
+    assert_eq!(app.stripe.intents().await, [["cancel"]]);
+    assert!(app.service.published().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_declined_card_is_told_in_stripes_words_and_another_may_be_tried() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    for (token, message) in [
+        ("tok_chargeDeclined", "Your card was declined."),
+        ("pm_card_chargeDeclinedInsufficientFunds", "Your card has insufficient funds."),
+        ("tok_chargeDeclinedExpiredCard", "Your card has expired."),
+    ] {
+        app.pay_with(&order, token).await.expect_error(402, message);
+    }
+    assert_eq!(app.statuses(&order).await, ["declined"; 3]);
+    assert_eq!(app.payments(&order).await[0]["card"], json!({"brand": "visa", "last4": "0069"}));
+    assert!(app.service.published().await.is_empty());
+    app.pay(&order).await.expect(201);
+    assert_eq!(app.statuses(&order).await, ["authorised", "declined", "declined", "declined"]);
+}
+
+#[tokio::test]
+async fn a_card_that_does_not_exist_is_a_mistake_of_the_client() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.pay_with(&order, "tok_nope").await.expect_error(400, "No such token: 'tok_nope'");
+    app.pay_with(&order, "pm_nope&x=1").await.expect_error(400, "No such PaymentMethod: 'pm_nope&x=1'");
+    assert_eq!(app.statuses(&order).await, ["declined"; 2]);
+    app.pay(&order).await.expect(201);
+}
+
+#[tokio::test]
+async fn without_an_answer_the_outcome_stays_open() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.wire.fail([Fault::NotSent]);
+    let reply = app.pay(&order).await;
+    assert!(reply.headers.contains_key("retry-after"));
+    assert_eq!(reply.expect(503)["errors"][0]["message"], "Something went wrong");
+    assert_eq!(app.statuses(&order).await, ["processing"]);
+    app.pay(&order).await.expect_error(400, "A payment for this order is in progress");
+}
+
+#[tokio::test]
+async fn twenty_payments_at_once_are_one() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    let body = json!({"token": "tok_visa", "orderId": order.id});
+    let racing: Vec<_> =
+        (0..20).map(|_| tokio::spawn(app.service.post("/api/payments").by(&app.ann).json(&body).send())).collect();
+    let mut paid = 0;
+    for reply in racing {
+        let reply: Reply = reply.await.unwrap();
+        if reply.status == 201 {
+            paid += 1;
+        } else {
+            let message = reply.expect(400)["errors"][0]["message"].take();
+            assert!(message == "A payment for this order is in progress" || message == "Order is already paid");
+        }
+    }
+    assert_eq!(paid, 1);
+    assert_eq!(app.stripe.intents().await.len(), 1);
+    assert_eq!(app.service.published().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_stop_its_payment() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.wire.hold_answers();
+    tokio::select! {
+        _ = app.pay(&order) => panic!("it was not to be answered"),
+        () = app.wire.authorisation_answered() => {}
+    }
+    app.wire.let_answers_pass();
+    // Without a worker.
+    app.wait_for_statuses(&order, &["authorised"]).await;
+    assert_eq!(app.service.published().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_order_cancelled_while_the_bank_thinks_ends_voided() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.wire.hold_answers();
+    let (paid, ()) = tokio::join!(app.pay(&order), async {
+        app.wire.authorisation_answered().await;
+        app.service.deliver_once(&cancelled(&order)).await.expect_err("an attempt is in flight");
+        app.wire.let_answers_pass();
+    });
+    paid.expect_error(400, "Cannot pay for a cancelled order");
+    assert_eq!(app.statuses(&order).await, ["voided"]);
+    assert_eq!(app.stripe.intents().await, [["cancel"]]);
+    assert!(app.service.published().await.is_empty());
+    app.service.deliver(&cancelled(&order)).await;
+}
+
+#[tokio::test]
+async fn tokens_are_not_kept() {
+    let app = TestApp::start().await;
+    let tokens = ["tok_visa", "tok_chargeDeclined", "tok_nope"];
+    for token in tokens {
+        app.pay_with(&app.order().await, token).await;
+    }
+    let stored = serde_json::to_string(&app.stored().await).unwrap();
+    assert!(tokens.iter().all(|token| !stored.contains(token)), "{stored}");
+}

@@ -1,0 +1,107 @@
+//! Stripe's answers, and what they are taken for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use common::clock::Timestamp;
+use common::ids::{OrderId, PaymentId};
+use common::money::Money;
+use payments::gateway::stripe::StripeGateway;
+use payments::gateway::{Authorise, Authorised, Card, CardToken, GatewayError, PaymentGateway};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+const KEY: &str = "sk_test_verysecret";
+const NOW: Timestamp = Timestamp::from_millis(0);
+
+/// A way to a Stripe that gives this one answer.
+async fn answering(status: u16, body: impl Into<String>) -> StripeGateway {
+    let (status, body): (_, Arc<str>) = (StatusCode::from_u16(status).unwrap(), body.into().into());
+    let answer = async move |_headers: HeaderMap| {
+        (status, [("location", "/elsewhere"), ("content-type", "application/json")], body.to_string()).into_response()
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    StripeGateway::new(&base.parse().unwrap(), &KEY.into()).unwrap()
+}
+
+async fn authorise(gateway: &StripeGateway) -> Result<Authorised, GatewayError> {
+    let token = CardToken::try_from("tok_verysecret".to_owned()).unwrap();
+    let (payment, order) = (PaymentId::generate(NOW), OrderId::generate(NOW));
+    gateway.authorise(&Authorise { payment, order, amount: Money::from_cents(1), token: &token }).await
+}
+
+fn error(kind: &str, code: &str) -> Value {
+    json!({"error": {"type": kind, "code": code, "message": "Because."}})
+}
+
+#[tokio::test]
+async fn refusals_are_told_from_outages() {
+    let declined = authorise(&answering(402, error("card_error", "card_declined").to_string()).await).await;
+    let because = GatewayError::Declined { message: "Because.".into(), code: "card_declined".into(), card: None };
+    assert_eq!(declined, Err(because));
+    let invalid = authorise(&answering(400, error("invalid_request_error", "x").to_string()).await).await;
+    assert_eq!(invalid, Err(GatewayError::Invalid("Because.".into())));
+    for (status, body) in [
+        (400, error("idempotency_error", "").to_string()),
+        (401, error("invalid_request_error", "").to_string()),
+        (409, error("invalid_request_error", "idempotency_key_in_use").to_string()),
+        (429, error("invalid_request_error", "rate_limit").to_string()),
+        (500, error("api_error", "").to_string()),
+        (502, "<html>Bad gateway</html>".to_owned()),
+        (307, String::new()),
+        (200, "{}".to_owned()),
+        (200, String::new()),
+    ] {
+        let outcome = authorise(&answering(status, body.clone()).await).await;
+        assert!(matches!(outcome, Err(GatewayError::Unavailable(_))), "{status} {body}: {outcome:?}");
+        let told = format!("{outcome:?}");
+        assert!(!told.contains("verysecret"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_connection_stripe_is_unavailable() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let gateway = StripeGateway::new(&base.parse().unwrap(), &KEY.into()).unwrap();
+    let Err(GatewayError::Unavailable(why)) = authorise(&gateway).await else { panic!("nobody is there") };
+    assert!(!why.contains("verysecret"), "{why}");
+}
+
+#[tokio::test]
+async fn an_intent_that_holds_nothing_is_a_decline() {
+    let gateway = answering(200, json!({"id": "pi_1", "status": "requires_action"}).to_string()).await;
+    assert!(matches!(authorise(&gateway).await, Err(GatewayError::Declined { .. })));
+    let gateway = answering(200, json!({"id": "pi_1", "status": "requires_capture"}).to_string()).await;
+    assert_eq!(authorise(&gateway).await, Ok(Authorised { stripe_id: "pi_1".into(), card: None }));
+    let card = json!({"card": {"brand": "visa", "last4": "4242"}});
+    let charge = json!({"payment_method_details": card});
+    let intent = json!({"id": "pi_1", "status": "requires_capture", "latest_charge": charge});
+    let card = Card { brand: "visa".into(), last4: "4242".into() };
+    assert_eq!(authorise(&answering(200, intent.to_string()).await).await.unwrap().card, Some(card));
+}
+
+/// Stripe forgets idempotency keys after a day.
+#[tokio::test]
+async fn what_was_done_before_is_done() {
+    let payment = PaymentId::generate(NOW);
+    let in_status = |status: &str| {
+        let mut body = error("invalid_request_error", "payment_intent_unexpected_state");
+        body["error"]["payment_intent"] = json!({"id": "pi_1", "status": status});
+        answering(400, body.to_string())
+    };
+    assert_eq!(in_status("succeeded").await.capture(payment, "pi_1").await, Ok(()));
+    assert_eq!(in_status("canceled").await.void(payment, "pi_1").await, Ok(()));
+    let refunded = error("invalid_request_error", "charge_already_refunded").to_string();
+    assert_eq!(answering(400, refunded).await.refund(payment, "pi_1").await, Ok(()));
+
+    let not_done = Err(GatewayError::Invalid("Because.".into()));
+    assert_eq!(in_status("canceled").await.capture(payment, "pi_1").await, not_done);
+    assert_eq!(in_status("succeeded").await.void(payment, "pi_1").await, not_done);
+    assert_eq!(in_status("requires_capture").await.refund(payment, "pi_1").await, not_done);
+}

@@ -1,0 +1,155 @@
+//! Money follows the order, in whatever order things happen.
+
+use common::events::{OrderCreated, OrderStatus};
+use common::testing::{Reply, Workers};
+use proptest::prelude::*;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::{Fault, RESERVATION, TestApp, cancelled, completed};
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The buyer pays, and this happens to the next two requests to Stripe.
+    Pay(&'static str, [Option<Fault>; 2]),
+    /// The same, without waiting for the end of it.
+    BeginToPay(&'static str, [Option<Fault>; 2]),
+    /// The orders service hears of payments.
+    Hear,
+    /// The buyer cancels.
+    Cancel,
+    /// Time is up.
+    Expire,
+    /// What became of the order is delivered, once.
+    Deliver,
+    /// The service crashes and is started again.
+    Crash,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = || prop_oneof![3 => Just(None), 1 => Just(Some(Fault::NotSent)), 1 => Just(Some(Fault::AnswerLost))];
+    let token = || prop_oneof![4 => Just("tok_visa"), 1 => Just("tok_chargeDeclined")];
+    prop_oneof![
+        2 => (token(), [fault(), fault()]).prop_map(|(token, faults)| Step::Pay(token, faults)),
+        2 => (token(), [fault(), fault()]).prop_map(|(token, faults)| Step::BeginToPay(token, faults)),
+        2 => Just(Step::Hear),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Expire),
+        3 => Just(Step::Deliver),
+        1 => Just(Step::Crash),
+    ]
+}
+
+/// The orders service, as far as it matters here, around the payments service.
+struct World {
+    app: TestApp,
+    order: OrderCreated,
+    status: OrderStatus,
+    workers: Workers,
+    paying: Vec<JoinHandle<Reply>>,
+    replies: Vec<Reply>,
+}
+
+impl World {
+    async fn new() -> Self {
+        let mut app = TestApp::start().await;
+        let order = app.order().await;
+        let workers = app.service.start_workers();
+        Self { app, order, status: OrderStatus::Created, workers, paying: Vec::new(), replies: Vec::new() }
+    }
+
+    async fn happen(&mut self, step: Step) {
+        match step {
+            Step::Pay(token, faults) => {
+                self.app.wire.fail(faults);
+                self.replies.push(self.app.pay_with(&self.order, token).await);
+            }
+            Step::BeginToPay(token, faults) => {
+                self.app.wire.fail(faults);
+                let body = json!({"token": token, "orderId": self.order.id});
+                let request = self.app.service.post("/api/payments").by(&self.app.ann).json(&body);
+                self.paying.push(tokio::spawn(request.send()));
+            }
+            Step::Hear => {
+                if !self.app.service.published().await.is_empty() && self.status == OrderStatus::Created {
+                    self.status = OrderStatus::Complete;
+                }
+            }
+            Step::Cancel => self.cancel(),
+            Step::Expire => {
+                self.app.ground.clock.advance(RESERVATION);
+                self.cancel();
+            }
+            Step::Deliver => {
+                self.deliver().await;
+            }
+            Step::Crash => {
+                self.paying.drain(..).for_each(|paying| paying.abort());
+                self.app.restart();
+                self.workers = self.app.service.start_workers();
+            }
+        }
+    }
+
+    fn cancel(&mut self) {
+        if self.status == OrderStatus::Created {
+            self.status = OrderStatus::Cancelled;
+        }
+    }
+
+    async fn deliver(&self) -> bool {
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => true,
+            OrderStatus::Cancelled => self.app.service.deliver_once(&cancelled(&self.order)).await.is_ok(),
+            OrderStatus::Complete => self.app.service.deliver_once(&completed(&self.order)).await.is_ok(),
+        }
+    }
+
+    /// Lets everything that has begun come to its end.
+    async fn come_to_rest(&mut self) {
+        for paying in self.paying.drain(..) {
+            self.replies.push(paying.await.unwrap());
+        }
+        self.app.wire.faults.lock().unwrap().clear();
+        let app = &self.app;
+        app.wait_for(async || {
+            app.ground.clock.advance(std::time::Duration::from_secs(1));
+            !app.statuses(&self.order).await.contains(&"processing".to_owned())
+        })
+        .await;
+        self.happen(Step::Hear).await;
+        assert!(self.deliver().await && self.deliver().await);
+    }
+
+    async fn check(&self) {
+        let statuses = self.app.statuses(&self.order).await;
+        let intents = self.app.stripe.intents().await;
+        let last = |intent: &Vec<String>| intent.last().cloned().unwrap_or_else(|| "held".to_owned());
+        let mut kept: Vec<String> = intents.iter().map(last).collect();
+        kept.retain(|last| last != "cancel" && last != "refund");
+        let expected: &[&str] = if self.status == OrderStatus::Complete { &["capture"] } else { &[] };
+        assert_eq!(kept, expected, "{:?}: {statuses:?}, {intents:?}", self.status);
+        let captured = statuses.iter().filter(|status| *status == "captured").count();
+        assert_eq!(captured, expected.len(), "{:?}: {statuses:?}", self.status);
+        assert!(!statuses.contains(&"authorised".to_owned()));
+        assert!(self.replies.iter().filter(|reply| reply.status == 201).count() <= 1);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn captured_means_complete_and_cancelled_means_free(steps in prop::collection::vec(step(), 1..12)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            for step in steps {
+                world.happen(step).await;
+            }
+            world.come_to_rest().await;
+            world.check().await;
+        });
+    }
+}

@@ -1,0 +1,10 @@
+use crate::{TestApp, cancelled};
+
+#[tokio::test]
+async fn a_repeated_order_changes_nothing() {
+    let app = TestApp::start().await;
+    let order = app.order().await;
+    app.service.deliver(&cancelled(&order)).await;
+    app.service.deliver(&order).await;
+    app.pay(&order).await.expect_error(400, "Cannot pay for a cancelled order");
+}
