@@ -1,0 +1,70 @@
+//! A bus that can be down.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::bus::{Bus, BusError, DeadLetter, Durable, Message, Subscription};
+
+/// A bus that takes nothing while it is interrupted. Readers go on as before.
+pub struct InterruptibleBus {
+    bus: Arc<dyn Bus>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Default)]
+struct State {
+    interrupted: bool,
+    refused: u64,
+}
+
+impl InterruptibleBus {
+    /// Wraps a bus, not interrupted yet.
+    pub fn new(bus: Arc<dyn Bus>) -> Self {
+        Self { bus, state: watch::Sender::default() }
+    }
+
+    /// Refuses what is published from now on.
+    pub fn interrupt(&self) {
+        self.state.send_modify(|state| *state = State { interrupted: true, refused: 0 });
+    }
+
+    /// Publishes again.
+    pub fn resume(&self) {
+        self.state.send_modify(|state| state.interrupted = false);
+    }
+
+    /// Returns once so many attempts to publish were refused since the interruption.
+    pub async fn refused(&self, times: u64) {
+        let mut changes = self.state.subscribe();
+        // The sender lives as long as self, so waiting can not fail.
+        let _reached = changes.wait_for(|state| state.refused >= times).await;
+    }
+}
+
+#[async_trait]
+impl Bus for InterruptibleBus {
+    async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
+        let refuse = |state: &mut State| {
+            state.refused += u64::from(state.interrupted);
+            state.interrupted
+        };
+        if self.state.send_if_modified(refuse) {
+            return Err(BusError("it is interrupted".into()));
+        }
+        self.bus.publish(messages).await
+    }
+
+    async fn subscribe(&self, durable: Durable) -> Result<Box<dyn Subscription>, BusError> {
+        self.bus.subscribe(durable).await
+    }
+
+    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        self.bus.dead_letters(limit).await
+    }
+
+    async fn ping(&self) -> Result<(), BusError> {
+        self.bus.ping().await
+    }
+}
