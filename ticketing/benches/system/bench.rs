@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::load::{Load, Tally};
+use crate::load::{Latencies, Load, Tally};
 use crate::market::Account;
 use crate::options::Options;
 use crate::progress;
@@ -53,6 +53,12 @@ impl Bench {
         self.report.unexpected(name, &tally);
         let per_second = tally.per_second();
         self.row(Row { name: name.to_owned(), per_second, latencies: tally.latencies, remark });
+    }
+
+    /// Adds a row on what the system is compared with, below the system's own.
+    pub(crate) fn baseline(&mut self, name: &str, per_second: f64, latencies: Latencies) {
+        let row = Row { name: format!("  {name}"), per_second, latencies, remark: String::new() };
+        self.report.row(row, None);
     }
 
     /// Stops the server and hands over the report; keeps what the server wrote if something went wrong.

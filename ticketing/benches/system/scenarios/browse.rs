@@ -7,7 +7,6 @@ use crate::baseline::bare_http;
 use crate::bench::Bench;
 use crate::http::Connection;
 use crate::market::{find_ticket, list_tickets, stock};
-use crate::report::thousands;
 use crate::settle::settled;
 
 /// More than a visitor looks at, as many as a cache would hold.
@@ -36,10 +35,10 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     let bare = bare_http(load, &mix, page_body, ticket_body).await?;
 
     let ratio = mixed.per_second() / bare.per_second();
-    let remark = format!("{ratio:.2} of a bare HTTP server's {}", thousands(bare.per_second()));
+    let remark = format!("{ratio:.2} of a bare HTTP server");
     bench.tally("browse, 1 page to 4 tickets", mixed, remark);
     bench.tally("  list page of 50 alone", pages, String::new());
     bench.tally("  one ticket alone", single, String::new());
-    bench.tally("  the mix, bare HTTP server", bare, String::new());
+    bench.baseline("the mix, bare HTTP server", bare.per_second(), bare.latencies);
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use super::step;
 use crate::baseline::bare_argon2id;
 use crate::bench::Bench;
+use crate::load::Latencies;
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     step("sign-in", "bare argon2id");
@@ -15,7 +16,8 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     step("sign-in", "bare argon2id again");
     let after = bare_argon2id(bench.options.baseline_duration())?;
     let bare = f64::midpoint(before, after);
-    let remark = format!("{:.2} of bare argon2id's {bare:.0}", tally.per_second() / bare);
-    bench.tally("sign-in", tally, remark);
+    let ratio = tally.per_second() / bare;
+    bench.tally("sign-in", tally, format!("{ratio:.2} of bare argon2id"));
+    bench.baseline("bare argon2id", bare, Latencies::default());
     Ok(())
 }
