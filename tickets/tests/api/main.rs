@@ -1,0 +1,208 @@
+//! The service through its HTTP routes and its listeners.
+
+mod convergence;
+mod create;
+mod find;
+mod list;
+mod order_cancelled;
+mod order_created;
+mod update;
+
+use std::time::Duration;
+
+use common::bus::{ListenError, Message};
+use common::clock::{Clock, Timestamp};
+use common::events::{OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef};
+use common::ids::{OrderId, TicketId, UserId};
+use common::money::Money;
+use common::testing::{Ground, Reply, TestRequest, TestService, TestUser};
+use serde_json::{Value, json};
+
+const TICKETS: &str = "/api/tickets";
+
+const TITLE: (&str, &str) = ("title", "Title is required");
+const PRICE: (&str, &str) = ("price", "Price must be greater than 0");
+
+/// Prices that are accepted, as they are sent and as they are shown.
+const PRICES: [(&str, &str); 9] = [
+    ("20", "20"),
+    ("19.99", "19.99"),
+    ("\"19.99\"", "19.99"),
+    ("1.1", "1.1"),
+    ("\"1.10\"", "1.1"),
+    ("0.01", "0.01"),
+    ("0.29", "0.29"),
+    ("999999.99", "999999.99"),
+    ("\"20\"", "20"),
+];
+
+/// Prices that are refused.
+const NO_PRICES: [&str; 16] = [
+    "0",
+    "0.00",
+    "\"0\"",
+    "-1",
+    "\"-1\"",
+    "1000000",
+    "999999.995",
+    "19.999",
+    "\"19.999\"",
+    "0.001",
+    "1e300",
+    "\"abc\"",
+    "\"\"",
+    "null",
+    "true",
+    "[20]",
+];
+
+struct TestApp {
+    ground: Ground,
+    service: TestService,
+    seller: TestUser,
+}
+
+impl TestApp {
+    fn new() -> Self {
+        let ground = Ground::new();
+        let database = ground.database(tickets::SCHEMAS);
+        let service = tickets::service(&database, ground.sessions.clone());
+        let (service, seller) = (TestService::new(service, Some(database)), ground.user("ann"));
+        Self { ground, service, seller }
+    }
+
+    /// A ticket of the seller's, its `ticket:created` published.
+    async fn listed_ticket(&self) -> TicketId {
+        let id = self.list_ticket("Concert").await;
+        self.service.published().await;
+        id
+    }
+
+    async fn list_ticket(&self, title: &str) -> TicketId {
+        let ticket = self.service.post(TICKETS).by(&self.seller).json(&json!({"title": title, "price": 20})).send();
+        id_of(&ticket.await.expect(201))
+    }
+
+    /// A ticket of the seller's that is reserved for an order.
+    async fn reserved_ticket(&self) -> (TicketId, OrderCreated) {
+        let id = self.listed_ticket().await;
+        let order = self.order(id);
+        self.service.deliver(&order).await;
+        self.service.published().await;
+        (id, order)
+    }
+
+    async fn ticket(&self, id: TicketId) -> Value {
+        self.service.get(&path(id)).send().await.expect(200)
+    }
+
+    async fn edit(&self, id: TicketId, title: &str) -> Reply {
+        let body = json!({"title": title, "price": 30});
+        self.service.put(&path(id)).by(&self.seller).json(&body).send().await
+    }
+
+    /// What the orders service tells of a new order of this ticket.
+    fn order(&self, ticket: TicketId) -> OrderCreated {
+        let now = self.ground.clock.now();
+        OrderCreated {
+            id: OrderId::generate(now),
+            version: 0,
+            status: OrderStatus::Created,
+            user_id: UserId::generate(now),
+            expires_at: now.plus(Duration::from_secs(900)),
+            ticket: OrderedTicket { id: ticket, price: Money::from_cents(2000) },
+        }
+    }
+
+    /// Delivers a message over and over until it is accepted.
+    async fn deliver_until_accepted(&self, message: &Message) {
+        for _ in 0..10_000 {
+            match self.service.deliver_payload(message.subject, &message.payload).await {
+                Ok(()) => return,
+                Err(ListenError::Retry(_)) => tokio::task::yield_now().await,
+                Err(ListenError::Reject(why)) => panic!("{why}"),
+            }
+        }
+        panic!("{message:?} is never accepted");
+    }
+}
+
+/// What the orders service tells when that order is cancelled.
+fn cancelled(order: &OrderCreated) -> OrderCancelled {
+    OrderCancelled { id: order.id, version: 1, ticket: TicketRef { id: order.ticket.id } }
+}
+
+fn path(id: TicketId) -> String {
+    format!("{TICKETS}/{id}")
+}
+
+fn id_of(ticket: &Value) -> TicketId {
+    ticket["id"].as_str().and_then(|id| id.parse().ok()).expect("an id")
+}
+
+/// A ticket that never was.
+fn unknown_ticket() -> TicketId {
+    TicketId::generate(Timestamp::from_millis(0))
+}
+
+/// The `ticket:updated` that announces this state of a ticket.
+fn updated(ticket: &Value) -> (Subject, Value) {
+    (Subject::TicketUpdated, ticket.clone())
+}
+
+/// Expects that a route asks for a session before all else.
+async fn expect_session_first(app: &TestApp, request: impl Fn() -> TestRequest) {
+    request().send().await.expect_error(401, "Not authorized");
+    for cookie in app.ground.bad_cookies() {
+        request().header("cookie", &cookie).send().await.expect_error(401, "Not authorized");
+    }
+    assert_eq!(app.service.published().await, []);
+}
+
+/// Expects what a route that takes a ticket says to bodies that are none; `request` is signed in.
+async fn expect_ticket_bodies_only(request: impl Fn() -> TestRequest) {
+    let good = r#"{"title": "Concert", "price": 20}"#;
+    let json = |body: String| request().header("content-type", "application/json").body(body).send();
+    request().body(good).send().await.expect_error(415, "Expected application/json");
+    let text = request().header("content-type", "text/plain").body(good).send().await;
+    text.expect_error(415, "Expected application/json");
+    for broken in ["", "{", "[]", "null", "\"text\"", "7", &good[1..]] {
+        json(broken.to_owned()).await.expect_error(400, "Request body is not valid JSON");
+    }
+    json(" ".repeat(200_000) + good).await.expect_error(413, "Payload Too Large");
+
+    json("{}".to_owned()).await.expect_invalid(&[TITLE, PRICE]);
+    json(r#"{"price": 0, "title": " "}"#.to_owned()).await.expect_invalid(&[TITLE, PRICE]);
+    let long = format!("\"{}\"", "é".repeat(201));
+    for title in ["\"\"", "\" \\n\\t\"", "null", "7", "[\"Concert\"]", &long] {
+        json(format!(r#"{{"title": {title}, "price": 20}}"#)).await.expect_invalid(&[TITLE]);
+    }
+    json(r#"{"price": 20}"#.to_owned()).await.expect_invalid(&[TITLE]);
+    for price in NO_PRICES {
+        json(format!(r#"{{"title": "Concert", "price": {price}}}"#)).await.expect_invalid(&[PRICE]);
+    }
+    json(r#"{"title": "Concert"}"#.to_owned()).await.expect_invalid(&[PRICE]);
+}
+
+#[tokio::test]
+async fn other_methods_and_routes_are_refused() {
+    let app = TestApp::new();
+    let id = app.listed_ticket().await;
+    for path in [TICKETS, &path(id)] {
+        app.service.delete(path).by(&app.seller).send().await.expect_error(405, "Method Not Allowed");
+    }
+    app.service.put(TICKETS).by(&app.seller).send().await.expect_error(405, "Method Not Allowed");
+    app.service.post(&path(id)).by(&app.seller).send().await.expect_error(405, "Method Not Allowed");
+    for path in ["/", "/api", "/api/ticket", "/api/tickets/", &format!("{}/more", path(id))] {
+        app.service.get(path).send().await.expect_error(404, "Not Found");
+    }
+}
+
+#[tokio::test]
+async fn every_reply_carries_a_request_id() {
+    let app = TestApp::new();
+    let tickets = app.service.get(TICKETS).header("x-request-id", "mine-7").send().await;
+    assert_eq!(tickets.headers["x-request-id"], "mine-7");
+    let unknown = app.service.get("/nowhere").send().await;
+    assert_eq!(unknown.headers["x-request-id"].len(), 32);
+}
