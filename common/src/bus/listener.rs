@@ -135,7 +135,7 @@ impl RegisteredListener {
     }
 
     /// Handles what arrives, until `stop`; then returns, once what had begun is settled.
-    pub(crate) async fn run(self, bus: Arc<dyn Bus>, stop: CancellationToken) {
+    pub async fn run(self, bus: Arc<dyn Bus>, stop: CancellationToken) {
         while let Err(error) = self.read(&*bus, &stop).await {
             warn!(listener = self.durable.name, %error, "could not read events; trying again");
             if stop.run_until_cancelled(tokio::time::sleep(BUS_PAUSE)).await.is_none() {

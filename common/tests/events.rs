@@ -1,0 +1,111 @@
+//! The events as they are on the wire, compared with `golden/*.json` both ways. These files are the contract: one that
+//! has to be changed wants a new subject instead.
+
+use std::path::Path;
+
+use common::bus::Message;
+use common::clock::Timestamp;
+use common::events::{
+    Event, ExpirationComplete, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket,
+    PaymentCreated, Subject, TicketCreated, TicketRef, TicketUpdated,
+};
+use common::money::Money;
+use serde_json::Value;
+
+const EXPIRES: Timestamp = Timestamp::from_millis(1_769_861_700_007);
+
+/// `65c0ffee65c0ffee6500000<digit>`: 1 a ticket, 2 a user, 3 an order, 4 a payment.
+fn id<I: std::str::FromStr<Err: std::fmt::Debug>>(digit: u8) -> I {
+    format!("65c0ffee65c0ffee6500000{digit}").parse().expect("an id")
+}
+
+#[track_caller]
+fn assert_golden<E: Event + PartialEq>(file: &str, message_id: &str, event: &E) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file).with_extension("json");
+    let golden = std::fs::read_to_string(&path).expect("a reply");
+    let message = Message::of(event);
+    let (written, expected): (Value, Value) =
+        (serde_json::from_str(&message.payload).expect("it works"), serde_json::from_str(&golden).expect("it works"));
+    assert_eq!(written, expected, "{file} is not what is written");
+    assert_eq!(&serde_json::from_str::<E>(&golden).expect("rows"), event, "{file} is not read as what was written");
+    assert_eq!((message.id.as_str(), message.subject), (message_id, E::SUBJECT));
+    assert!(file.starts_with(&E::SUBJECT.as_str().replace(':', "-")));
+}
+
+#[test]
+fn ticket_created() {
+    let event = TicketCreated { id: id(1), version: 0, title: title(), price: Money::from_cents(1999), user_id: id(2) };
+    assert_golden("ticket-created", "ticket:created/65c0ffee65c0ffee65000001/0", &event);
+}
+
+#[test]
+fn ticket_updated() {
+    let mut event = TicketUpdated {
+        id: id(1),
+        version: 1,
+        title: title(),
+        price: Money::from_cents(2000),
+        user_id: id(2),
+        order_id: Some(id(3)),
+    };
+    assert_golden("ticket-updated", "ticket:updated/65c0ffee65c0ffee65000001/1", &event);
+    (event.version, event.price, event.order_id) = (2, Money::from_cents(10), None);
+    assert_golden("ticket-updated-not-reserved", "ticket:updated/65c0ffee65c0ffee65000001/2", &event);
+}
+
+#[test]
+fn order_created() {
+    let event = OrderCreated {
+        id: id(3),
+        version: 0,
+        status: OrderStatus::Created,
+        user_id: id(2),
+        expires_at: EXPIRES,
+        ticket: OrderedTicket { id: id(1), price: Money::from_cents(99_999_999) },
+    };
+    assert_golden("order-created", "order:created/65c0ffee65c0ffee65000003/0", &event);
+}
+
+#[test]
+fn order_cancelled() {
+    let event = OrderCancelled { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
+    assert_golden("order-cancelled", "order:cancelled/65c0ffee65c0ffee65000003/1", &event);
+}
+
+#[test]
+fn order_completed() {
+    let event = OrderCompleted { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
+    assert_golden("order-completed", "order:completed/65c0ffee65c0ffee65000003/1", &event);
+}
+
+#[test]
+fn expiration_complete() {
+    let event = ExpirationComplete { order_id: id(3) };
+    assert_golden("expiration-complete", "expiration:complete/65c0ffee65c0ffee65000003/0", &event);
+}
+
+#[test]
+fn payment_created() {
+    let event = PaymentCreated { id: id(4), order_id: id(3), stripe_id: "pi_3MtwBwLkdIwHu7ix28a3tqPa".into() };
+    assert_golden("payment-created", "payment:created/65c0ffee65c0ffee65000004/0", &event);
+}
+
+#[test]
+fn every_subject_has_a_golden_file() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for subject in Subject::ALL {
+        assert!(directory.join(subject.as_str().replace(':', "-")).with_extension("json").exists(), "{subject}");
+        assert_eq!(subject.as_str().parse::<Subject>().unwrap(), subject);
+    }
+}
+
+#[test]
+fn statuses_are_written_as_promised() {
+    let statuses = [OrderStatus::Created, OrderStatus::AwaitingPayment, OrderStatus::Complete, OrderStatus::Cancelled];
+    let written = statuses.map(|status| serde_json::to_value(status).unwrap());
+    assert_eq!(written, ["created", "awaiting:payment", "complete", "cancelled"]);
+}
+
+fn title() -> String {
+    "Zürich, 2 seats".into()
+}
