@@ -6,6 +6,7 @@ mod find;
 mod list;
 mod order_cancelled;
 mod order_created;
+mod trouble;
 mod update;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use common::clock::{Clock, Timestamp};
 use common::events::{OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef};
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::Money;
+use common::store::Database;
 use common::testing::{Ground, Reply, TestRequest, TestService, TestUser};
 use serde_json::{Value, json};
 
@@ -66,6 +68,10 @@ impl TestApp {
     fn new() -> Self {
         let ground = Ground::new();
         let database = ground.database(tickets::SCHEMAS);
+        Self::on(ground, database)
+    }
+
+    fn on(ground: Ground, database: Database) -> Self {
         let service = tickets::service(&database, ground.sessions.clone());
         let (service, seller) = (TestService::new(service, Some(database)), ground.user("ann"));
         Self { ground, service, seller }
