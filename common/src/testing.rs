@@ -2,6 +2,7 @@
 //! on a port and nothing in the background.
 
 mod interruptible;
+pub mod servers;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! Every contract suite against every engine.
 
+#[cfg(feature = "spread")]
+mod spread;
 mod sqlite;
 
 mod store {
@@ -8,8 +10,12 @@ mod store {
 
 mod bus {
     common::bus_contract!(sqlite, crate::sqlite::bus);
+    #[cfg(feature = "spread")]
+    common::bus_contract!(nats, crate::spread::nats::bus);
 }
 
 mod jobs {
     common::jobs_contract!(sqlite, crate::sqlite::jobs);
+    #[cfg(feature = "spread")]
+    common::jobs_contract!(redis, crate::spread::redis::jobs);
 }

@@ -1,11 +1,13 @@
 //! The bus: every event reaches every listener at least once, after a crash as well.
 //!
-//! [`Bus`] is the port, [`sqlite`] its embedded engine. Services implement [`Listener`] and see neither; what they
-//! publish goes through the outbox (see [`crate::outbox`]).
+//! [`Bus`] is the port, [`sqlite`] its embedded engine, `nats` the one that services on several machines share. Services
+//! implement [`Listener`] and see none of them; what they publish goes through the outbox (see [`crate::outbox`]).
 
 #[cfg(feature = "testing")]
 pub mod contract;
 mod listener;
+#[cfg(feature = "spread")]
+pub mod nats;
 pub mod sqlite;
 
 use std::time::Duration;

@@ -1,9 +1,12 @@
 //! Delayed jobs: what is to be done at a time, remembered across crashes.
 //!
-//! [`DelayedJobs`] is the port, [`sqlite`] its embedded engine. Time is always the caller's.
+//! [`DelayedJobs`] is the port, [`sqlite`] its embedded engine, `redis` the one that replicas share. Time is always the
+//! caller's.
 
 #[cfg(feature = "testing")]
 pub mod contract;
+#[cfg(feature = "spread")]
+pub mod redis;
 pub mod sqlite;
 
 use std::time::Duration;

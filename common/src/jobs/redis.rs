@@ -1,0 +1,282 @@
+//! Delayed jobs on Redis: three keys, changed by scripts, each of which Redis runs whole and by itself.
+//!
+//! `<prefix>:claimable` orders the jobs by when they may be claimed, `<prefix>:due` by their deadline, and
+//! `<prefix>:payloads` holds what they carry. A claim moves a job to the end of its lease in the first of them, so what
+//! a dead worker held comes up again like anything else.
+//!
+//! Redis must write an append-only file (`appendonly yes`) and must not evict (`maxmemory-policy noeviction`, the
+//! default). It then loses nothing when it is killed, and at most the last second in a power failure. Should it lose
+//! everything, [`RedisJobs::is_complete`] tells.
+
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, Script, ToRedisArgs};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+
+use super::{DelayedJobs, Job, JobsError};
+use crate::clock::Timestamp;
+
+/// How long Redis may take to answer. Below the two seconds in which a request has to fail.
+const ANSWER: Duration = Duration::from_millis(1500);
+
+/// Jobs that one script touches. Redis runs nothing else meanwhile, and can not unpack more than some 8,000 values.
+const BATCH: usize = 1000;
+
+/// `claimable` last: it tells whether the job is there, so that what broke off in between is done again.
+const SCHEDULE: &str = "
+    if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return end
+    redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+    redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+    redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])";
+
+/// Reads everything before it writes: if a read fails, nobody holds a lease without knowing. A job returns as three
+/// values: id, deadline, payload.
+const CLAIM: &str = "
+    local ids = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+    if #ids == 0 then return {} end
+    local dues = redis.call('ZMSCORE', KEYS[2], unpack(ids))
+    local payloads = redis.call('HMGET', KEYS[3], unpack(ids))
+    local jobs, leases = {}, {}
+    for i, id in ipairs(ids) do
+        jobs[3 * i - 2], jobs[3 * i - 1], jobs[3 * i] = id, dues[i] or ARGV[1], payloads[i] or ''
+        leases[2 * i - 1], leases[2 * i] = ARGV[3], id
+    end
+    redis.call('ZADD', KEYS[1], unpack(leases))
+    return jobs";
+
+const FORGET: &str = "
+    redis.call('ZREM', KEYS[1], unpack(ARGV))
+    redis.call('ZREM', KEYS[2], unpack(ARGV))
+    redis.call('HDEL', KEYS[3], unpack(ARGV))";
+
+/// Delayed jobs on a Redis server.
+pub struct RedisJobs {
+    client: Client,
+    connection: Mutex<ConnectionManager>,
+    keys: Keys,
+    schedule: Script,
+    claim: Script,
+    forget: Script,
+}
+
+struct Keys {
+    claimable: String,
+    due: String,
+    payloads: String,
+    complete: String,
+}
+
+impl RedisJobs {
+    /// Connects to `address`: `host`, `host:port`, or `redis://user:password@host:port/database` and the same with
+    /// `rediss` for TLS. All keys begin with `prefix` and a colon.
+    ///
+    /// Fails when Redis can not be reached, and when a key is there that is something else.
+    pub async fn connect(address: &SecretString, prefix: &str) -> Result<Self, JobsError> {
+        // For `rediss://`. Another part of the program may have been first.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        // Says nothing of the address itself: it may hold a password.
+        let malformed = |_| JobsError("the address of Redis is not like host, host:6379 or redis://host:6379".into());
+        let client = Client::open(url(address.expose_secret())).map_err(malformed)?;
+        let connection = Mutex::new(manager(&client).map_err(unavailable)?);
+        let keys = Keys {
+            claimable: format!("{prefix}:claimable"),
+            due: format!("{prefix}:due"),
+            payloads: format!("{prefix}:payloads"),
+            complete: format!("{prefix}:complete"),
+        };
+        let [schedule, claim, forget] = [SCHEDULE, CLAIM, FORGET].map(Script::new);
+        let jobs = Self { client, connection, keys, schedule, claim, forget };
+        jobs.check_keys().await?;
+        Ok(jobs)
+    }
+
+    /// Whether nothing has been lost since [`mark_complete`](Self::mark_complete): a Redis that was emptied, or is new, has
+    /// forgotten that as well.
+    pub async fn is_complete(&self) -> Result<bool, JobsError> {
+        self.run_command(&Cmd::exists(&self.keys.complete)).await
+    }
+
+    /// Says that every job that should be there is: at the end of scheduling them anew.
+    pub async fn mark_complete(&self) -> Result<(), JobsError> {
+        self.run_command(&Cmd::set(&self.keys.complete, 1)).await
+    }
+
+    /// Does what `command` says, and once more when the connection turns out to be lost: its end may be noticed only
+    /// when it is used.
+    async fn run<T, F>(&self, command: impl Fn(ConnectionManager) -> F) -> Result<T, JobsError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let redis = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let attempts = async {
+            match command(redis.clone()).await {
+                Err(error) if error.is_io_error() => command(redis).await,
+                outcome => outcome,
+            }
+        };
+        match timeout(ANSWER, attempts).await {
+            Ok(Err(error)) if is_wrong_type(&error) => {
+                // Redis does not say which key.
+                Box::pin(self.check_keys()).await?;
+                Err(unavailable(error))
+            }
+            Ok(outcome) => outcome.map_err(unavailable),
+            Err(_elapsed) => {
+                // Whatever becomes of this connection, the next command does not wait for it.
+                let anew = manager(&self.client).map_err(unavailable)?;
+                *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = anew;
+                Err(JobsError("Redis does not answer".into()))
+            }
+        }
+    }
+
+    async fn run_command<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, JobsError> {
+        self.run(|mut redis| async move { command.query_async(&mut redis).await }).await
+    }
+
+    async fn run_script<T: FromRedisValue + Send>(
+        &self,
+        script: &Script,
+        arguments: &[impl ToRedisArgs + Sync],
+    ) -> Result<T, JobsError> {
+        let mut invocation = script.prepare_invoke();
+        invocation.key(&self.keys.claimable).key(&self.keys.due).key(&self.keys.payloads);
+        for argument in arguments {
+            invocation.arg(argument);
+        }
+        let invocation = &invocation;
+        self.run(|mut redis| async move { invocation.invoke_async(&mut redis).await }).await
+    }
+
+    /// Looks for a key of ours that somebody else uses.
+    async fn check_keys(&self) -> Result<(), JobsError> {
+        let Keys { claimable, due, payloads, complete } = &self.keys;
+        let keys = [(claimable, "zset"), (due, "zset"), (payloads, "hash"), (complete, "string")];
+        let mut types = redis::pipe();
+        for (key, _) in keys {
+            types.cmd("TYPE").arg(key);
+        }
+        let types = &types;
+        let found: Vec<String> = self.run(|mut redis| async move { types.query_async(&mut redis).await }).await?;
+        for ((key, expected), found) in keys.into_iter().zip(found) {
+            if found != expected && found != "none" {
+                return Err(JobsError(format!("the key {key} of Redis is a {found}, where a {expected} is needed")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl DelayedJobs for RedisJobs {
+    async fn schedule(&self, job: &Job) -> Result<(), JobsError> {
+        let due = job.due.as_millis().to_string();
+        self.run_script(&self.schedule, &[&job.id, &due, &job.payload]).await
+    }
+
+    async fn cancel(&self, id: &str) -> Result<(), JobsError> {
+        self.run_script(&self.forget, &[id]).await
+    }
+
+    async fn claim(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<Job>, JobsError> {
+        let arguments = [now.as_millis(), limit.min(BATCH) as i64, now.plus(lease).as_millis()];
+        let values: Vec<String> = self.run_script(&self.claim, &arguments).await?;
+        let mut values = values.into_iter();
+        let mut jobs = Vec::with_capacity(values.len() / 3);
+        while let (Some(id), Some(due), Some(payload)) = (values.next(), values.next(), values.next()) {
+            jobs.push(Job { id, due: time(&due)?, payload });
+        }
+        jobs.sort_by_key(|job| job.due);
+        Ok(jobs)
+    }
+
+    async fn done(&self, ids: &[String]) -> Result<(), JobsError> {
+        for some in ids.chunks(BATCH) {
+            let () = self.run_script(&self.forget, some).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, JobsError> {
+        let first = Cmd::zrange_withscores(&self.keys.claimable, 0, 0);
+        let earliest: Vec<(String, String)> = self.run_command(&first).await?;
+        earliest.first().map(|(_, at)| time(at)).transpose()
+    }
+
+    async fn count_due(&self, now: Timestamp) -> Result<u64, JobsError> {
+        self.run_command(&Cmd::zcount(&self.keys.due, "-inf", now.as_millis())).await
+    }
+
+    async fn ping(&self) -> Result<(), JobsError> {
+        self.run_command(&redis::cmd("PING")).await
+    }
+}
+
+fn url(address: &str) -> String {
+    if address.contains("://") { address.to_owned() } else { format!("redis://{address}") }
+}
+
+/// A connection that is made when it is first used, and again after it was lost.
+fn manager(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(ANSWER))
+        // How long a command may take is for `RedisJobs::run` to say; and who asks again is the caller.
+        .set_response_timeout(None)
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+/// A time as Redis writes a score: an integer, or a number of many digits in scientific notation.
+fn time(score: &str) -> Result<Timestamp, JobsError> {
+    let millis = score.parse::<i64>().or_else(|_| score.parse::<f64>().map(|score| score as i64));
+    let not_a_time = |_| JobsError(format!("Redis holds the time {score:?}, which is none"));
+    millis.map(Timestamp::from_millis).map_err(not_a_time)
+}
+
+fn is_wrong_type(error: &RedisError) -> bool {
+    error.to_string().contains("WRONGTYPE")
+}
+
+fn unavailable(error: RedisError) -> JobsError {
+    JobsError(format!("Redis: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_a_host_and_port_or_a_url() {
+        for (address, expected) in [
+            ("redis.example", "redis://redis.example"),
+            ("redis.example:6380", "redis://redis.example:6380"),
+            ("rediss://:secret@redis.example/1", "rediss://:secret@redis.example/1"),
+        ] {
+            assert_eq!(url(address), expected);
+            assert!(Client::open(url(address)).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_malformed_address_is_not_repeated() {
+        for address in ["http://:secret@redis.example", "redis://:secret@redis.example/secret"] {
+            let Err(error) = RedisJobs::connect(&address.into(), "test").await else { panic!("{address} was taken") };
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_redis_writes_them() {
+        for (score, millis) in
+            [("1769860800007", 1_769_860_800_007), ("0", 0), ("-5", -5), ("9e+18", 9_000_000_000_000_000_000)]
+        {
+            assert_eq!(time(score).unwrap(), Timestamp::from_millis(millis));
+        }
+        assert!(time("soon").is_err());
+    }
+}

@@ -1,0 +1,4 @@
+//! The engines of a spread system, each on a server of its own.
+
+pub(crate) mod nats;
+pub(crate) mod redis;
