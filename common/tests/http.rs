@@ -212,12 +212,14 @@ async fn what_is_no_http_harms_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_head_that_does_not_end_and_an_idle_connection_are_closed() {
     let server = start(routes()).await;
+    let began = tokio::time::Instant::now();
     for unfinished in ["", "GET /things HTTP/1.1\r\nHost: a\r\n"] {
         let reply = server.exchange(unfinished).await;
         assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 408 "), "{reply}");
     }
     let kept = server.exchange("GET /things HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(kept.ends_with("[]"), "{kept}");
+    assert!(began.elapsed() < Duration::from_secs(60), "three such clients took {:?}", began.elapsed());
 }
 
 #[tokio::test]
