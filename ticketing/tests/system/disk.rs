@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{PASSWORD, Setup, System, Ticket, books, wait_until};
+use crate::support::{PASSWORD, Setup, System, Ticket, books, run, wait_until};
 
 /// A system that can be told that its disk is full. `None`, aloud, where that can not be done.
 #[expect(clippy::print_stderr, reason = "who reads the results must know that this one is missing")]
@@ -108,4 +108,18 @@ async fn events_that_find_the_disk_full_are_delivered_once_there_is_room_even_af
     }
     system.agrees().await;
     system.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_start_on_a_full_disk_says_so_and_the_next_one_takes_over() {
+    let data = tempfile::TempDir::new().unwrap();
+    let setup = Setup::default().surviving_file_size_limits();
+    // The shell that starts it sets the limit for itself first.
+    let start = setup.command(data.path());
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 0; exec \"$0\" \"$@\""]).arg(start.get_program()).args(start.get_args()).env_clear();
+    let (succeeded, said) = run(&mut limited).await;
+    assert!(!succeeded && said.contains(data.path().to_str().unwrap()), "{said}");
+
+    setup.start_on(data).await.assert_unharmed().await;
 }

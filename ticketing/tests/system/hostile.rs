@@ -1,11 +1,12 @@
 //! What no honest client would send. It is refused in the shape of all errors, and harms nobody.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use common::clock::{Clock, SystemClock};
 use common::ids::UserId;
 use common::session::Sessions;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
@@ -102,12 +103,20 @@ async fn bodies_that_are_too_long_are_refused_in_words_the_client_can_read() {
     let answer = ann.call(Method::POST, "/tickets").body("application/json", titled(100_000)).send().await;
     answer.refuses(400, "Title is required");
 
-    // Still sending when it is refused: announced, in chunks, and without ever looking at the answer in between.
+    // A megabyte is heard out, so the connection is as good as before.
     let head = format!(
         "POST /api/tickets HTTP/1.1\r\nHost: here\r\nCookie: session={}\r\nContent-Type: application/json\r\n",
         ann.token
     );
     let megabyte = vec![b'x'; 1 << 20];
+    let mut client = Raw::connect(&system).await;
+    client.send(format!("{head}Content-Length: {}\r\n\r\n", megabyte.len())).await;
+    assert!(client.send(&megabyte).await);
+    client.answer().await.expect("an answer").refuses(413);
+    client.send("GET /api/tickets HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    assert_eq!(client.answer().await.expect("another answer").status, 200);
+
+    // Still sending when it is refused: announced, in chunks, and without ever looking at the answer in between.
     let announced = format!("{head}Content-Length: {}\r\n\r\n", 20 << 20);
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
     let chunk = [format!("{:x}\r\n", megabyte.len()).as_bytes(), &megabyte, b"\r\n"].concat();
@@ -327,6 +336,11 @@ async fn unknown_routes_ids_and_methods_have_their_answers() {
     ] {
         ann.call(method.parse().unwrap(), path).send().await.refuses(405, "Method Not Allowed");
     }
+    // Nor do they all become series of their own.
+    let metrics = system.admin("/metrics").await.1;
+    let routes: HashSet<&str> =
+        metrics.lines().filter_map(|line| line.split("route=\"").nth(1)?.split('"').next()).collect();
+    assert!(routes.contains("unmatched") && routes.contains("/api/tickets/{id}") && routes.len() < 12, "{routes:?}");
     // Its own name for a request is taken over when it is a sane one.
     let named = ann.get("/tickets").header("x-request-id", "trace-me.17").send().await;
     assert_eq!(named.header("x-request-id"), Some("trace-me.17"));
@@ -494,6 +508,31 @@ async fn bytes_that_are_no_http_are_refused_or_hung_up_on() {
             }
         }
     }
+    system.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_is_turned_away_in_time_and_nobody_else_waits() {
+    let system = System::start().await;
+    let ann = system.sign_up("ann").await;
+    let guess = json!({"email": ann.email, "password": "is it this one?"});
+    let flood = join_all((0..300).map(|_| ann.post("/users/signin", &guess).send()));
+    let meanwhile = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..20 {
+            let began = Instant::now();
+            ann.list_ticket("Concert", "20").await;
+            slowest = slowest.max(began.elapsed());
+        }
+        slowest
+    };
+    let (answers, slowest) = join(flood, meanwhile).await;
+    assert!(slowest < Duration::from_secs(1), "took {slowest:?}");
+    let (turned_away, answered): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 503);
+    assert!(!turned_away.is_empty() && !answered.is_empty(), "{} were answered", answered.len());
+    answered.iter().for_each(|answer| answer.refuses(400, "Invalid credentials"));
+    turned_away.iter().for_each(|answer| assert!(answer.header("retry-after").is_some(), "{answer:?}"));
+    ann.sign_in().await;
     system.assert_unharmed().await;
 }
 

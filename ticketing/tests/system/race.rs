@@ -50,6 +50,28 @@ async fn race<'a>(buyers: &'a [User], tickets: &[Ticket]) -> Vec<(&'a User, Orde
 }
 
 #[tokio::test]
+async fn a_ticket_that_changes_hands_faster_than_the_news_ends_with_its_last_buyer() {
+    let system = System::start().await;
+    let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let titles: Vec<String> = (0..TICKETS).map(|n| format!("Seat {n}")).collect();
+    let last_orders = titles.iter().map(async |title| {
+        let ticket = ann.list_ticket(title, "20").await;
+        let mut order = bob.order(&ticket).await;
+        for _ in 0..10 {
+            bob.cancel(&order).await;
+            order = bob.order(&ticket).await;
+        }
+        (ticket, order)
+    });
+    for (ticket, order) in join_all(last_orders).await {
+        // The seat itself has heard of every change of hands, in whatever order the news came.
+        let held = ann.sees_held_by(&ticket, Some(&order)).await;
+        assert_eq!(held.version % 2, 1, "{held:?}");
+    }
+    system.agrees().await;
+}
+
+#[tokio::test]
 async fn twenty_clients_pay_for_one_order_and_one_payment_is_captured() {
     let system = System::start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -10,26 +10,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{PASSWORD, Raw, Setup, System, Ticket, wait_until};
+use crate::support::{PASSWORD, Raw, Setup, System, Ticket, run, wait_until};
 
 /// What the binary promises to have ended within after SIGTERM.
 const TEN_SECONDS: Duration = Duration::from_secs(10);
-
-/// Runs a command that is expected to end by itself, and returns whether it succeeded and what it wrote. One that does
-/// not end has not failed, and is killed.
-async fn run(command: &mut Command) -> (bool, String) {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let give_up = Instant::now() + TEN_SECONDS;
-    while child.try_wait().unwrap().is_none() && Instant::now() < give_up {
-        sleep(Duration::from_millis(10)).await;
-    }
-    let ended = child.try_wait().unwrap();
-    child.kill().unwrap();
-    let output = child.wait_with_output().unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (ended.is_none_or(|status| status.success()), String::from_utf8(text).unwrap())
-}
 
 #[tokio::test]
 async fn it_is_ready_when_it_says_so_and_says_where() {
@@ -37,7 +21,6 @@ async fn it_is_ready_when_it_says_so_and_says_where() {
     system.nobody().get("/tickets").send().await.expect(200);
     assert_eq!(system.admin("/healthz/live").await.0, 200);
     assert_eq!(system.admin("/healthz/ready").await.0, 200);
-    assert_eq!(system.admin("/metrics").await.0, 200);
 
     wait_until("the last start-up line is written", async || {
         system.output().contains(&format!("curl -s {}/tickets", system.api())).then_some(())
@@ -46,6 +29,34 @@ async fn it_is_ready_when_it_says_so_and_says_where() {
     let said = system.output();
     assert!(said.contains("no real money moves"), "{said}");
     assert!(said.contains(system.directory().to_str().unwrap()), "{said}");
+}
+
+#[tokio::test]
+async fn what_it_counts_can_be_read_on_the_admin_port() {
+    let system = Setup::default().set("ORDER_EXPIRATION_SECONDS", "1").start().await;
+    let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
+    bob.pay(&order, "tok_visa").await;
+    bob.sees_complete(&order).await;
+    bob.order(&ann.list_ticket("Opera", "20").await).await;
+    // The last of what follows from an order that nobody pays for.
+    system.handled("payments_order-cancelled", 1).await;
+    let (status, metrics) = system.admin("/metrics").await;
+    assert_eq!(status, 200);
+    for series in [
+        "http_requests_total{method=\"POST\",route=\"/api/orders\",status=\"201\"} 2",
+        "http_request_duration_seconds_bucket{method=\"POST\",route=\"/api/orders\",status=\"201\",le=\"+Inf\"} 2",
+        "events_published_total{subject=\"order:created\"} 2",
+        "events_published_total{subject=\"expiration:complete\"} 1",
+        "events_handled_total{listener=\"tickets_order-created\"} 2",
+        "outbox_oldest_seconds{service=\"orders\"} ",
+        "jobs_due 0",
+        "jobs_lateness_seconds_count 1",
+        "jobs_fired_total 1",
+    ] {
+        assert!(metrics.lines().any(|line| line.starts_with(series)), "{series}: {metrics}");
+    }
+    assert!(!metrics.contains("events_dead_lettered_total"), "{metrics}");
 }
 
 #[tokio::test]

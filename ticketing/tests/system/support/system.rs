@@ -54,10 +54,30 @@ impl Setup {
 
     /// Starts it on a new directory and returns once it is ready.
     pub(crate) async fn start(self) -> System {
-        let directory = TempDir::new().unwrap();
+        self.start_on(TempDir::new().unwrap()).await
+    }
+
+    /// Starts it on this directory and returns once it is ready.
+    pub(crate) async fn start_on(self, directory: TempDir) -> System {
         let process = Process::start(&self, directory.path()).await;
         System { setup: self, directory, process, http: http_client() }
     }
+}
+
+/// Runs a command that is expected to end by itself, and returns whether it succeeded and what it wrote. One that does
+/// not end has not failed, and is killed.
+pub(crate) async fn run(command: &mut Command) -> (bool, String) {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let give_up = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().unwrap().is_none() && Instant::now() < give_up {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let ended = child.try_wait().unwrap();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (ended.is_none_or(|status| status.success()), String::from_utf8(text).unwrap())
 }
 
 /// A running system. Nothing of it is left when it is dropped.
