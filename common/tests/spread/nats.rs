@@ -15,16 +15,13 @@ struct Nats(Server);
 #[async_trait]
 impl Data<dyn Bus> for Nats {
     async fn open(&self) -> Arc<dyn Bus> {
-        Arc::new(NatsBus::connect(&config(self.0.port())).await.unwrap())
-    }
-}
-
-pub(crate) fn config(port: u16) -> NatsConfig {
-    NatsConfig {
-        url: format!("nats://127.0.0.1:{port}").into(),
-        client: "test".into(),
-        stream: "ticketing".into(),
-        replicas: 1,
-        owner: None,
+        let config = NatsConfig {
+            url: format!("nats://127.0.0.1:{}", self.0.port()).into(),
+            client: "test".into(),
+            stream: "ticketing".into(),
+            replicas: 1,
+            owner: None,
+        };
+        Arc::new(NatsBus::connect(&config).await.unwrap())
     }
 }

@@ -15,10 +15,7 @@ struct Redis(Server);
 #[async_trait]
 impl Data<dyn DelayedJobs> for Redis {
     async fn open(&self) -> Arc<dyn DelayedJobs> {
-        Arc::new(connect(self.0.port()).await)
+        let address = format!("127.0.0.1:{}", self.0.port()).into();
+        Arc::new(RedisJobs::connect(&address, "expiration").await.unwrap())
     }
-}
-
-pub(crate) async fn connect(port: u16) -> RedisJobs {
-    RedisJobs::connect(&format!("127.0.0.1:{port}").into(), "expiration").await.unwrap()
 }
