@@ -281,11 +281,11 @@ fn config(port: u16) -> NatsConfig {
 }
 
 async fn connect(port: u16) -> Arc<NatsBus> {
-    Arc::new(NatsBus::connect(&config(port)).await.unwrap())
+    Arc::new(NatsBus::connect(&config(port)).await.expect("a connection"))
 }
 
 async fn raw(port: u16) -> jetstream::Context {
-    jetstream::new(async_nats::connect(format!("127.0.0.1:{port}")).await.unwrap())
+    jetstream::new(async_nats::connect(format!("127.0.0.1:{port}")).await.expect("a connection"))
 }
 
 async fn refusal(config: &NatsConfig) -> String {
@@ -314,19 +314,19 @@ async fn reach(reader: &dyn Subscription, first: Vec<Delivery>, expected: std::o
     loop {
         for delivery in deliveries {
             missing.remove(&number(&delivery));
-            reader.settle(&delivery, Verdict::Ack).await.unwrap();
+            reader.settle(&delivery, Verdict::Ack).await.expect("settle");
         }
         if missing.is_empty() {
             return;
         }
-        deliveries = soon("what is missing", reader.next(64)).await.unwrap();
+        deliveries = soon("what is missing", reader.next(64)).await.expect("next");
     }
 }
 
 async fn take(reader: &dyn Subscription, many: usize) -> Vec<Delivery> {
     let mut taken = Vec::new();
     while taken.len() < many {
-        taken.extend(soon("a delivery", reader.next(many - taken.len())).await.unwrap());
+        taken.extend(soon("a delivery", reader.next(many - taken.len())).await.expect("next"));
     }
     taken
 }
@@ -345,5 +345,5 @@ fn message(number: u32) -> Message {
 }
 
 fn number(delivery: &Delivery) -> u32 {
-    delivery.message.payload.parse().unwrap()
+    delivery.message.payload.parse().expect("a number")
 }

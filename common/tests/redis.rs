@@ -181,14 +181,19 @@ async fn credentials_in_the_url_are_used_and_not_told() {
 }
 
 async fn connect(port: u16) -> RedisJobs {
-    RedisJobs::connect(&format!("127.0.0.1:{port}").into(), "expiration").await.unwrap()
+    RedisJobs::connect(&format!("127.0.0.1:{port}").into(), "expiration").await.expect("a connection")
 }
 
 async fn raw(port: u16, command: &[&str]) {
-    let client = redis::Client::open(("127.0.0.1", port)).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let (name, arguments) = command.split_first().unwrap();
-    let () = redis::cmd(name).arg(arguments).query_async::<redis::Value>(&mut connection).await.map(|_| ()).unwrap();
+    let client = redis::Client::open(("127.0.0.1", port)).expect("an address");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    let (name, arguments) = command.split_first().expect("a command");
+    let () = redis::cmd(name)
+        .arg(arguments)
+        .query_async::<redis::Value>(&mut connection)
+        .await
+        .map(|_| ())
+        .expect("an answer");
 }
 
 async fn fails_in_time<T>(request: impl Future<Output = Result<T, JobsError>>) {
@@ -202,11 +207,11 @@ async fn until_ok<F: Future<Output = Result<(), JobsError>>>(request: impl Fn() 
 }
 
 async fn schedule(jobs: &RedisJobs, number: u32) {
-    jobs.schedule(&job(number)).await.unwrap();
+    jobs.schedule(&job(number)).await.expect("schedule");
 }
 
 async fn claim(jobs: &RedisJobs, now: i64) -> BTreeSet<String> {
-    jobs.claim(at(now), 1000, LEASE).await.unwrap().into_iter().map(|job| job.id).collect()
+    jobs.claim(at(now), 1000, LEASE).await.expect("claim").into_iter().map(|job| job.id).collect()
 }
 
 fn job(number: u32) -> Job {

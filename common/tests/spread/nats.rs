@@ -22,6 +22,6 @@ impl Data<dyn Bus> for Nats {
             replicas: 1,
             owner: None,
         };
-        Arc::new(NatsBus::connect(&config).await.unwrap())
+        Arc::new(NatsBus::connect(&config).await.expect("a connection"))
     }
 }
