@@ -9,7 +9,8 @@
 //! - manners: [`http`], [`session`], [`trace`]
 //! - starting and stopping: [`config`], [`service`]
 //!
-//! Only adapter files (`*/sqlite.rs` and [`sqlite`] beneath them) name a database driver.
+//! Only adapter files (`*/sqlite.rs` and [`sqlite`] beneath them, `store/mongo.rs`, `bus/nats.rs`, `jobs/redis.rs`) name
+//! the driver of a database or server.
 
 pub mod clock;
 pub mod ids;
