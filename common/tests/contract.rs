@@ -6,6 +6,8 @@ mod sqlite;
 
 mod store {
     common::store_contract!(sqlite, crate::sqlite::store);
+    #[cfg(feature = "spread")]
+    common::store_contract!(mongo, crate::spread::mongo::store);
 }
 
 mod bus {

@@ -1,11 +1,13 @@
 //! The store: one database per service, holding documents, each with a version and an outbox.
 //!
-//! [`Store`] is the port, [`sqlite`] its embedded engine; services use the typed [`Collection`] handles of a
-//! [`Database`] and see neither.
+//! [`Store`] is the port, [`sqlite`] its embedded engine, `mongo` the one that replicas share; services use the typed
+//! [`Collection`] handles of a [`Database`] and see none of them.
 
 mod collection;
 #[cfg(feature = "testing")]
 pub mod contract;
+#[cfg(feature = "spread")]
+pub mod mongo;
 pub mod sqlite;
 
 use async_trait::async_trait;

@@ -68,6 +68,25 @@ pub const REDIS: Program = Program {
     answer: b"+PONG",
 };
 
+/// MongoDB: `mongod`, or where there is none what `TEST_MONGO_COMMAND` says, with `--port N --data DIR` after it.
+pub fn mongo() -> Program {
+    let (name, arguments): (_, fn(u16, &Path) -> Vec<OsString>) =
+        if is_installed("mongod") || std::env::var_os("TEST_MONGO_COMMAND").is_none() {
+            ("mongod", |port, directory| {
+                let [quiet, bind, to, at, data] =
+                    ["--quiet", "--bind_ip", "127.0.0.1", "--port", "--dbpath"].map(OsString::from);
+                vec![quiet, bind, to, at, port.to_string().into(), data, directory.into()]
+            })
+        } else {
+            ("sh", |port, directory| {
+                let command = r#"exec $TEST_MONGO_COMMAND --port "$0" --data "$1""#;
+                vec!["-c".into(), command.into(), port.to_string().into(), directory.into()]
+            })
+        };
+    // The server waits for the client to speak. It listens once it is ready.
+    Program { name, arguments, greeting: b"", answer: b"" }
+}
+
 /// A running server.
 pub struct Server {
     program: Program,
@@ -84,8 +103,7 @@ impl Server {
     /// When it does not start; and when the program is missing while `TEST_INTEGRATION` is set.
     #[expect(clippy::print_stdout, reason = "who runs the tests must see what was not tested")]
     pub async fn start(program: Program) -> Option<Self> {
-        let paths = std::env::var_os("PATH").unwrap_or_default();
-        if !std::env::split_paths(&paths).any(|path| path.join(program.name).is_file()) {
+        if !is_installed(program.name) {
             assert!(std::env::var_os("TEST_INTEGRATION").is_none(), "{} is missing", program.name);
             println!("skipped: {} is missing", program.name);
             return None;
@@ -154,6 +172,11 @@ impl Drop for Server {
     }
 }
 
+fn is_installed(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths).any(|path| path.join(program).is_file())
+}
+
 /// A port that nobody listens on, and that this process gives to nobody else.
 async fn free_port() -> u16 {
     static GIVEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
@@ -177,6 +200,7 @@ pub struct Proxy {
 enum Way {
     Open,
     Silent,
+    Unanswered,
     Cut,
 }
 
@@ -211,6 +235,11 @@ impl Proxy {
         self.way.send_replace(Way::Silent);
     }
 
+    /// Carries what is asked, and no answers.
+    pub fn lose_answers(&self) {
+        self.way.send_replace(Way::Unanswered);
+    }
+
     /// Ends all connections, and refuses new ones. What was silenced is lost.
     pub fn cut(&self) {
         self.way.send_replace(Way::Cut);
@@ -234,16 +263,22 @@ async fn connect(mut client: TcpStream, server: u16, way: watch::Receiver<Way>) 
     let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
     let mut cut = way.clone();
     tokio::select! {
-        () = carry(from_client, to_server, way.clone()) => {}
-        () = carry(from_server, to_client, way.clone()) => {}
+        () = carry(from_client, to_server, way.clone(), &[Way::Open, Way::Unanswered]) => {}
+        () = carry(from_server, to_client, way.clone(), &[Way::Open]) => {}
         _ = cut.wait_for(|way| *way == Way::Cut) => {}
     }
 }
 
-async fn carry(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, mut way: watch::Receiver<Way>) {
+/// Carries bytes while the way is one that carries them.
+async fn carry(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut way: watch::Receiver<Way>,
+    carrying: &[Way],
+) {
     let mut bytes = vec![0; 16 << 10];
     while let Ok(many @ 1..) = from.read(&mut bytes).await {
-        if way.wait_for(|way| *way == Way::Open).await.is_err() || to.write_all(&bytes[..many]).await.is_err() {
+        if way.wait_for(|way| carrying.contains(way)).await.is_err() || to.write_all(&bytes[..many]).await.is_err() {
             return;
         }
     }

@@ -79,8 +79,9 @@ impl Case {
         MongoStore::connect(&self.uri(), &self.database, schemas).await.expect("a store")
     }
 
+    /// With patience: what is tested is not how fast a busy machine answers.
     fn uri(&self) -> SecretString {
-        self.server.uri.clone().into()
+        format!("{}/?serverSelectionTimeoutMS=30000", self.server.uri.trim_end_matches('/')).into()
     }
 
     /// The database as its user sees it, by the driver alone.
