@@ -49,7 +49,7 @@ impl TestApp {
         Self { ground, service, database, stripe, wire, ann }
     }
 
-    /// The service after a crash: what was in the midst of something is gone, what is stored is there.
+    /// Puts another instance of the service in the place of this one.
     fn restart(&mut self) {
         let service = payments::service(&self.database, self.ground.sessions.clone(), self.wire.clone());
         self.service = TestService::new(service, Some(self.database.clone()));
