@@ -273,10 +273,13 @@ impl Subscription for SqliteSubscription {
         let (token, attempt) = (delivery.token, delivery.attempt);
         match verdict {
             Verdict::Ack => {
-                let settled = lock(&self.consumer.progress).in_flight.remove(&seq(token));
-                if settled.is_some_and(|delivery| delivery.set_down) {
+                let is_set_down = |delivery: &InFlight| delivery.set_down;
+                let set_down = lock(&self.consumer.progress).in_flight.get(&seq(token)).is_some_and(is_set_down);
+                if set_down {
+                    // Should this fail, the delivery is still ours, and made again.
                     self.file.write(move |db| forget(db, durable, token)).await?;
                 }
+                lock(&self.consumer.progress).in_flight.remove(&seq(token));
             }
             Verdict::Retry(delay) => {
                 let set_down = move |db: &Connection| {
