@@ -5,7 +5,7 @@ use std::time::Duration;
 use common::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::support::{Order, Setup, System, Ticket, books, wait_until};
+use crate::support::{Order, Setup, System, Ticket, books, in_time, wait_until};
 
 #[tokio::test]
 async fn a_ticket_is_listed_reserved_paid_for_and_sold() {
@@ -50,6 +50,24 @@ async fn a_ticket_is_listed_reserved_paid_for_and_sold() {
 }
 
 #[tokio::test]
+async fn what_one_service_has_just_answered_the_next_one_knows() {
+    let system = System::start().await;
+    let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let purchase = async || {
+        let ticket = ann.list_ticket("Concert", "20").await;
+        let ordered = bob.ordering(&ticket.id).send().await;
+        if ordered.status != 201 {
+            return Err(format!("{ordered:?}"));
+        }
+        let paid = bob.paying(&ordered.json::<Order>().id, "tok_visa").send().await;
+        if paid.status == 201 { Ok(()) } else { Err(format!("{paid:?}")) }
+    };
+    for _ in 0..10 {
+        in_time(purchase).await;
+    }
+}
+
+#[tokio::test]
 async fn a_declined_card_is_told_why_and_another_one_pays() {
     let system = System::start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
@@ -82,6 +100,7 @@ async fn a_cancelled_order_frees_its_ticket_for_somebody_else() {
     let ticket = ann.list_ticket("Concert", "20").await;
 
     let given_up = bob.order(&ticket).await;
+    ann.sees_held_by(&ticket, Some(&given_up)).await;
     bob.cancel(&given_up).await;
     // Again is no mistake.
     bob.cancel(&given_up).await;
@@ -152,6 +171,7 @@ async fn an_edited_ticket_sells_for_its_new_price_and_an_older_order_keeps_its_o
     let (ann, bob, eve) = (system.sign_up("ann").await, system.sign_up("bob").await, system.sign_up("eve").await);
     let ticket = ann.list_ticket("Concert", "20").await;
     let cheap = bob.order(&ticket).await;
+    ann.sees_held_by(&ticket, Some(&cheap)).await;
     bob.cancel(&cheap).await;
     ann.sees_held_by(&ticket, None).await;
 

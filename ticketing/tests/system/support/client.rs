@@ -159,16 +159,20 @@ impl User {
         self.listing(title, price).send().await.expect(201).json()
     }
 
+    /// Orders a ticket, once the orders service has heard of it.
     pub(crate) async fn order(&self, ticket: &Ticket) -> Order {
-        self.ordering(&ticket.id).send().await.expect(201).json()
+        let ordered = async || Some(self.ordering(&ticket.id).send().await).filter(|answer| answer.status != 404);
+        wait_until("the ticket is known", ordered).await.expect(201).json()
     }
 
     pub(crate) async fn cancel(&self, order: &Order) {
         self.cancelling(&order.id).send().await.expect(204);
     }
 
+    /// Pays for an order, once the payments service has heard of it.
     pub(crate) async fn pay(&self, order: &Order, token: &str) {
-        self.paying(&order.id, token).send().await.expect(201);
+        let paid = async || Some(self.paying(&order.id, token).send().await).filter(|answer| answer.status != 404);
+        wait_until("the order is known", paid).await.expect(201);
     }
 
     pub(crate) async fn find_ticket(&self, id: &str) -> Ticket {

@@ -9,4 +9,4 @@ mod wait;
 pub(crate) use client::{Answer, FieldError, Order, PASSWORD, Payment, Ticket, User};
 pub(crate) use raw::Raw;
 pub(crate) use system::{Setup, System, run};
-pub(crate) use wait::{LIMIT, wait_for, wait_until};
+pub(crate) use wait::{LIMIT, in_time, wait_for, wait_until};
