@@ -4,8 +4,8 @@
 //! history. What a listener rejects goes to a second stream, `<stream>-dead-letters`.
 //!
 //! A reader asks the server for as many messages as it has room for, and holds them by telling the server every few
-//! seconds that it is still at work. So a process that dies gives up what it held within [`ACK_WAIT`], however long
-//! its handlers might have taken.
+//! seconds that it is still at work. So a process that dies gives up what it held within ten seconds, however long its
+//! handlers might have taken.
 //!
 //! An event is on the server's disk once it is acknowledged, but a lone server writes it through to the medium only
 //! every two minutes unless it is configured with `sync_interval: always`. A crash of the process loses nothing; against
@@ -65,6 +65,9 @@ const MAX_ACK_PENDING: i64 = 20_000;
 
 /// Messages sent before the first of them is acknowledged.
 const PUBLISH_WINDOW: usize = 1024;
+
+/// Messages fetched at once when a stream is read without a durable.
+const READ_PAGE: usize = 1000;
 
 /// For how long the server drops repeats of a message id. A relay repeats what it could not clear, which it tries every
 /// few seconds; what comes later is repeated to listeners, which bear it. The server remembers every id of this time, some
@@ -381,6 +384,9 @@ impl Server {
 
     /// Reads a stream without a durable.
     async fn read(&self, stream: &str, subject: &str, after: u64, limit: usize) -> Result<Vec<Arrival>, BusError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         let config = pull::Config {
             filter_subject: subject.into(),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after + 1 },
@@ -393,12 +399,14 @@ impl Server {
         };
         let consumer = self.context.create_consumer_on_stream(config, stream).await.map_err(unavailable)?;
         let mut arrivals = Vec::new();
-        let mut batch = consumer.fetch().max_messages(limit).messages().await.map_err(unavailable)?;
         loop {
-            match timeout(ANSWER, batch.next()).await {
-                Ok(Some(arrival)) => arrivals.push(arrival.map_err(unavailable)?),
-                Ok(None) => break,
-                Err(_elapsed) => return Err(BusError("NATS does not answer".into())),
+            let (before, page) = (arrivals.len(), READ_PAGE.min(limit - arrivals.len()));
+            let mut batch = consumer.fetch().max_messages(page).messages().await.map_err(unavailable)?;
+            while let Some(arrival) = timeout(ANSWER, batch.next()).await.map_err(|_| silent())? {
+                arrivals.push(arrival.map_err(unavailable)?);
+            }
+            if arrivals.len() == limit || arrivals.len() - before < page {
+                break;
             }
         }
         let name = &consumer.cached_info().name;
@@ -411,7 +419,7 @@ impl Server {
     async fn send(&self, subject: async_nats::Subject, payload: Bytes) -> Result<(), BusError> {
         match timeout(ANSWER, self.client.publish(subject, payload)).await {
             Ok(sent) => sent.map_err(unavailable),
-            Err(_elapsed) => Err(BusError("the connection to NATS is stuck".into())),
+            Err(_elapsed) => Err(silent()),
         }
     }
 
@@ -759,6 +767,10 @@ fn header<'a>(arrival: &'a Arrival, name: &str) -> Option<&'a str> {
 fn one_line(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_REASON);
     text[..end].replace(['\r', '\n'], " ")
+}
+
+fn silent() -> BusError {
+    BusError("NATS does not answer".into())
 }
 
 fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> BusError {

@@ -9,19 +9,20 @@
 //! everything, [`RedisJobs::is_complete`] tells.
 
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, Script, ToRedisArgs};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{DelayedJobs, Job, JobsError};
 use crate::clock::Timestamp;
 
-/// How long Redis may take to answer. Below the two seconds in which a request has to fail.
+/// How long Redis may be silent while it is asked something. Below the two seconds in which a request has to fail.
 const ANSWER: Duration = Duration::from_millis(1500);
 
 /// Jobs that one script touches. Redis runs nothing else meanwhile, and can not unpack more than some 8,000 values.
@@ -57,11 +58,17 @@ const FORGET: &str = "
 /// Delayed jobs on a Redis server.
 pub struct RedisJobs {
     client: Client,
-    connection: Mutex<ConnectionManager>,
+    connection: Mutex<Connection>,
     keys: Keys,
     schedule: Script,
     claim: Script,
     forget: Script,
+}
+
+struct Connection {
+    redis: ConnectionManager,
+    /// When it last answered. Of many commands at once the last is answered late, by a server that is well.
+    answered: Instant,
 }
 
 struct Keys {
@@ -82,7 +89,7 @@ impl RedisJobs {
         // Says nothing of the address itself: it may hold a password.
         let malformed = |_| JobsError("the address of Redis is not like host, host:6379 or redis://host:6379".into());
         let client = Client::open(url(address.expose_secret())).map_err(malformed)?;
-        let connection = Mutex::new(manager(&client).map_err(unavailable)?);
+        let connection = Mutex::new(Connection { redis: manager(&client)?, answered: Instant::now() });
         let keys = Keys {
             claimable: format!("{prefix}:claimable"),
             due: format!("{prefix}:due"),
@@ -112,27 +119,43 @@ impl RedisJobs {
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let redis = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let redis = self.connection().redis.clone();
         let attempts = async {
             match command(redis.clone()).await {
                 Err(error) if error.is_io_error() => command(redis).await,
                 outcome => outcome,
             }
         };
-        match timeout(ANSWER, attempts).await {
-            Ok(Err(error)) if is_wrong_type(&error) => {
-                // Redis does not say which key.
-                Box::pin(self.check_keys()).await?;
-                Err(unavailable(error))
-            }
-            Ok(outcome) => outcome.map_err(unavailable),
-            Err(_elapsed) => {
-                // Whatever becomes of this connection, the next command does not wait for it.
-                let anew = manager(&self.client).map_err(unavailable)?;
-                *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = anew;
-                Err(JobsError("Redis does not answer".into()))
+        let mut attempts = pin!(attempts);
+        let began = Instant::now();
+        loop {
+            let silent_at = self.connection().answered.max(began) + ANSWER;
+            match timeout_at(silent_at, &mut attempts).await {
+                Ok(Err(error)) if is_wrong_type(&error) => {
+                    // Redis does not say which key.
+                    Box::pin(self.check_keys()).await?;
+                    return Err(unavailable(error));
+                }
+                Ok(outcome) => {
+                    if !outcome.as_ref().is_err_and(RedisError::is_io_error) {
+                        self.connection().answered = Instant::now();
+                    }
+                    return outcome.map_err(unavailable);
+                }
+                Err(_elapsed) => {
+                    let mut connection = self.connection();
+                    if connection.answered.max(began).elapsed() >= ANSWER {
+                        // Whatever becomes of this connection, the next command does not wait for it.
+                        connection.redis = manager(&self.client)?;
+                        return Err(JobsError("Redis does not answer".into()));
+                    }
+                }
             }
         }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn run_command<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, JobsError> {
@@ -217,18 +240,18 @@ impl DelayedJobs for RedisJobs {
     }
 }
 
-fn url(address: &str) -> String {
-    if address.contains("://") { address.to_owned() } else { format!("redis://{address}") }
-}
-
 /// A connection that is made when it is first used, and again after it was lost.
-fn manager(client: &Client) -> RedisResult<ConnectionManager> {
+fn manager(client: &Client) -> Result<ConnectionManager, JobsError> {
     let config = ConnectionManagerConfig::new()
         .set_connection_timeout(Some(ANSWER))
         // How long a command may take is for `RedisJobs::run` to say; and who asks again is the caller.
         .set_response_timeout(None)
         .set_number_of_retries(0);
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+    ConnectionManager::new_lazy_with_config(client.clone(), config).map_err(unavailable)
+}
+
+fn url(address: &str) -> String {
+    if address.contains("://") { address.to_owned() } else { format!("redis://{address}") }
 }
 
 /// A time as Redis writes a score: an integer, or a number of many digits in scientific notation.
