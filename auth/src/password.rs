@@ -4,14 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::available_parallelism;
 
 use argon2::password_hash::phc;
 use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 /// 19 MiB, two passes, one lane: the first choice of
 /// <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>.
@@ -123,22 +124,22 @@ impl HashError {
     }
 }
 
-/// Hashes passwords off the async threads, so many at once, and lets so many more wait. Cheap to clone.
+/// Hashes passwords on threads of its own, so many at once, and lets so many more wait. Cheap to clone.
 ///
 /// Who has gone before their turn came is not hashed for.
 #[derive(Clone)]
 pub struct Hasher(Arc<Inner>);
 
 struct Inner {
-    workers: Arc<Semaphore>,
-    queue: Semaphore,
-    /// What idle workers have worked in.
-    ///
-    /// Kept, for two reasons: fresh pages cost up to a third of what the hashing does, and an allocator that is given
-    /// back memory in such pieces need not give it on to the operating system, and takes more at the next hash.
-    memory: Mutex<Vec<Vec<Block>>>,
+    queue: Sender<Job>,
     computed: AtomicU64,
 }
+
+/// What a thread does next, in memory of its own.
+///
+/// That memory is kept from hash to hash: fresh pages cost up to a third of what the hashing does, and an allocator
+/// that is given it back need not give it on to the operating system.
+type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 impl Default for Hasher {
     /// One at once for every core: more would not make any of them faster.
@@ -148,14 +149,15 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    /// A hasher that works on `workers` passwords at once while at most `queue` others wait.
+    /// A hasher that works on `workers` passwords at once while at most `queue` others wait (at least one).
     pub fn new(workers: NonZeroUsize, queue: usize) -> Self {
-        Self(Arc::new(Inner {
-            workers: Arc::new(Semaphore::new(workers.get())),
-            queue: Semaphore::new(queue),
-            memory: Mutex::default(),
-            computed: AtomicU64::new(0),
-        }))
+        let (sender, receiver) = channel(queue.max(1));
+        let jobs = Arc::new(Mutex::new(receiver));
+        for _ in 0..workers.get() {
+            let jobs = jobs.clone();
+            std::thread::spawn(move || work(&jobs));
+        }
+        Self(Arc::new(Inner { queue: sender, computed: AtomicU64::new(0) }))
     }
 
     /// How many hashes have been computed, for whatever outcome.
@@ -179,29 +181,28 @@ impl Hasher {
     }
 
     async fn compute(&self, recipe: PasswordHash, password: Password) -> Result<phc::Output, HashError> {
+        let (reply, output) = oneshot::channel();
         let inner = self.0.clone();
-        let worker = match inner.workers.clone().try_acquire_owned() {
-            Ok(worker) => worker,
-            Err(_) => {
-                let _place = inner.queue.try_acquire().map_err(|_| HashError::Overloaded)?;
-                inner.workers.clone().acquire_owned().await.map_err(HashError::failed)?
+        let job = move |memory: &mut Vec<Block>| {
+            if reply.is_closed() {
+                return;
             }
-        };
-        let work = move || {
-            let mut memory = inner.idle_memory().pop().unwrap_or_default();
-            let output = recipe.compute(&password, &mut memory);
-            inner.idle_memory().push(memory);
+            let output = recipe.compute(&password, memory);
             inner.computed.fetch_add(1, Ordering::Relaxed);
-            drop(worker);
-            output
+            // Who asked may have gone meanwhile.
+            let _gone = reply.send(output);
         };
-        tokio::task::spawn_blocking(work).await.map_err(HashError::failed)?
+        self.0.queue.try_send(Box::new(job)).map_err(|_| HashError::Overloaded)?;
+        output.await.map_err(HashError::failed)?
     }
 }
 
-impl Inner {
-    fn idle_memory(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+/// Works off the queue until every hasher is gone. One thread waits for the next job, the others for that thread.
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+    let mut memory = Vec::new();
+    while let Some(job) = next() {
+        job(&mut memory);
     }
 }
 
@@ -224,9 +225,17 @@ mod tests {
         phc.to_owned().try_into().unwrap()
     }
 
-    /// Occupies a worker until the permit is dropped.
-    fn occupy(hasher: &Hasher) -> tokio::sync::OwnedSemaphorePermit {
-        hasher.0.workers.clone().try_acquire_owned().unwrap()
+    /// Occupies a worker until the sender is dropped.
+    async fn occupy(hasher: &Hasher) -> std::sync::mpsc::Sender<()> {
+        let (release, released) = std::sync::mpsc::channel();
+        let (begin, begun) = oneshot::channel();
+        let job = Box::new(move |_: &mut Vec<Block>| {
+            begin.send(()).unwrap();
+            let _released = released.recv();
+        });
+        hasher.0.queue.try_send(job).ok().unwrap();
+        begun.await.unwrap();
+        release
     }
 
     #[test]
@@ -285,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn who_finds_the_queue_full_is_turned_away() {
         let hasher = Hasher::new(ONE, 1);
-        let worker = occupy(&hasher);
+        let worker = occupy(&hasher).await;
         let mut waiting = Box::pin(hasher.verify(password("one"), None));
         assert!(poll!(&mut waiting).is_pending());
         let refused = poll!(Box::pin(hasher.verify(password("two"), None)));
@@ -296,9 +305,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_gone_is_not_hashed_for_and_leaves_their_place() {
-        let hasher = Hasher::new(ONE, 1);
-        let worker = occupy(&hasher);
+    async fn who_has_gone_is_not_hashed_for() {
+        let hasher = Hasher::new(ONE, 4);
+        let worker = occupy(&hasher).await;
         for _ in 0..3 {
             let mut gone = Box::pin(hasher.verify(password("gone"), None));
             assert!(poll!(&mut gone).is_pending());
@@ -311,12 +320,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_memory_is_held_than_there_are_workers() {
+    async fn as_many_are_hashed_at_once_as_there_are_workers() {
         let hasher = Hasher::new(NonZeroUsize::new(2).unwrap(), 8);
-        join_all((0..8).map(|_| hasher.verify(password("open sesame"), None))).await;
-        assert_eq!(hasher.computed(), 8);
-        let memory = hasher.0.idle_memory();
-        assert!((1..=2).contains(&memory.len()));
-        assert!(memory.iter().all(|blocks| blocks.capacity() == PARAMS.block_count()));
+        // Each begins while the other is held up.
+        let (first, second) = (occupy(&hasher).await, occupy(&hasher).await);
+        let mut waiting = Box::pin(join_all((0..4).map(|_| hasher.verify(password("open sesame"), None))));
+        assert!(poll!(&mut waiting).is_pending());
+        assert_eq!(hasher.computed(), 0);
+        drop((first, second));
+        waiting.await;
+        assert_eq!(hasher.computed(), 4);
     }
 }
