@@ -15,8 +15,9 @@ impl Listener<AppState> for OrderCreatedListener {
     type Event = OrderCreated;
     const NAME: &'static str = "tickets_order-created";
 
-    /// Ticket first, order second, and the write last, on the ticket's version: whoever cancels meanwhile has noted
-    /// it before touching the ticket, so either we see that note, or our write meets a newer ticket.
+    /// Ticket first, order second, and the write last, on the ticket's version. Whoever cancels meanwhile notes it
+    /// before touching the ticket. So we see that note, or our write meets a newer ticket, or our own note meets
+    /// theirs; in each case we look again.
     async fn on_message(app: &AppState, event: OrderCreated) -> Result<(), ListenError> {
         let (order, id) = (event.id, event.ticket.id);
         loop {
