@@ -21,6 +21,7 @@ macro_rules! store_contract {
             use $crate::store::contract as suite;
             $crate::contract_tests! { $fresh;
                 what_is_put_is_got
+                ids_and_times_come_back
                 what_is_absent_is_none
                 inserting_twice_conflicts
                 a_stale_version_conflicts
@@ -73,6 +74,27 @@ pub async fn what_is_put_is_got(data: &dyn Data<dyn Store>) {
     assert_eq!(stored(&*store, &id).await, Some((0, with_key(&id, 0, fields))));
     store.put(replace(&id, 1, json!({"title": "Hamlet"}))).await.expect("put");
     assert_eq!(stored(&*store, &id).await, Some((1, with_key(&id, 1, json!({"title": "Hamlet"})))));
+}
+
+/// Ids and times come back as the texts they were, whatever the engine makes of them, and are found by them.
+pub async fn ids_and_times_come_back(data: &dyn Data<dyn Store>) {
+    let (store, id, owner) = (data.open().await, new_id(), new_id());
+    let (early, late) =
+        (Timestamp::from_millis(0).to_string(), Timestamp::from_millis(NOW.as_millis() + 7).to_string());
+    let fields = json!({
+        "ownerId": owner,
+        "opensAt": late,
+        "seats": [{"userId": new_id(), "soldAt": early}, {"userId": null}, {}],
+        "title": owner,
+        "hall": late,
+    });
+    store.put(insert(&id, fields.clone())).await.expect("put");
+    assert_eq!(stored(&*store, &id).await, Some((0, with_key(&id, 0, fields))));
+    assert_eq!(found(&*store, equal("ownerId", &owner)).await, [&*id]);
+    assert_eq!(found(&*store, equal("opensAt", &late)).await, [&*id]);
+    assert_eq!(found(&*store, equal("hall", &late)).await, [&*id]);
+    assert_eq!(found(&*store, equal("ownerId", &new_id())).await, [""; 0]);
+    assert_eq!(found(&*store, equal("ownerId", "nobody")).await, [""; 0]);
 }
 
 /// An absent document is `None`, also when one of its id lies in another collection.

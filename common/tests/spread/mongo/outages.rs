@@ -1,13 +1,17 @@
 //! A server that goes away in the middle.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::contract::soon;
 use common::store::mongo::MongoStore;
 use common::store::{Find, Store, StoreError};
-use common::testing::servers::Proxy;
+use common::testing::servers::{self, Proxy, Server};
 use mongodb::bson::{Document as Stored, doc};
 use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{Case, TICKETS, body, case_or_skip, new_id, ticket};
 
@@ -115,4 +119,58 @@ async fn a_write_whose_answer_is_lost_is_unavailable_and_happened_once() {
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     let events = store.unpublished(10).await.expect("events");
     assert_eq!(events.iter().map(|event| &*event.message.id).collect::<Vec<_>>(), [format!("ticket:updated/{id}/0")]);
+}
+
+/// The server is killed while twenty write, three times. What was answered is there; what was not is there whole or not
+/// at all, and its event with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_survives_a_killed_server() {
+    let Some(mut server) = Server::start(servers::mongo()).await else { return };
+    let uri = format!("mongodb://127.0.0.1:{}/tickets", server.port()).into();
+    let store = Arc::new(MongoStore::connect(&uri, "tickets", &[TICKETS]).await.expect("a store"));
+    let ids: Vec<String> = (0..20).map(|_| new_id()).collect();
+    let mut versions = vec![None; ids.len()];
+    for _ in 0..3 {
+        let (progress, mut progressed) = watch::channel(0);
+        let killed = watch::Sender::new(false);
+        let mut writers = JoinSet::new();
+        for (place, id) in ids.iter().cloned().enumerate() {
+            let (store, progress, mut version) = (store.clone(), progress.clone(), versions[place]);
+            let killed = killed.subscribe();
+            writers.spawn(async move {
+                while !*killed.borrow() {
+                    let next = version.map_or(0, |version| version + 1);
+                    if store.put(ticket(&id, next, &json!({"price": next}))).await.is_ok() {
+                        version = Some(next);
+                        progress.send_modify(|writes| *writes += 1);
+                    } else if let Ok(found) = store.get(TICKETS, &id).await {
+                        // The server is not quite there yet, or busy.
+                        version = found.map(|document| document.version);
+                    }
+                }
+                (place, version)
+            });
+        }
+        soon("writes", progressed.wait_for(|writes| *writes >= 200)).await.expect("writers");
+        server.kill();
+        killed.send_replace(true);
+        let answered = writers.join_all().await;
+        server.restart().await;
+        until_back(&store).await;
+
+        let events: HashSet<String> =
+            store.unpublished(100_000).await.expect("events").into_iter().map(|event| event.message.id).collect();
+        for (place, answered) in answered {
+            let Some(document) = store.get(TICKETS, &ids[place]).await.expect("get") else {
+                assert_eq!(answered, None);
+                continue;
+            };
+            let unanswered = answered.map_or(0, |version| version + 1);
+            assert!(Some(document.version) == answered || document.version == unanswered, "{document:?} {answered:?}");
+            assert_eq!(body(&store, &ids[place]).await["price"], json!(document.version));
+            let announced = |version| events.contains(&format!("ticket:updated/{}/{version}", ids[place]));
+            assert!((0..=document.version).all(announced) && !announced(document.version + 1));
+            versions[place] = Some(document.version);
+        }
+    }
 }
