@@ -30,6 +30,8 @@ pub mod trace;
 
 pub mod config;
 pub mod service;
+#[cfg(feature = "spread")]
+pub mod spread;
 
 #[cfg(feature = "testing")]
 pub mod contract;

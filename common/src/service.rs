@@ -150,10 +150,11 @@ pub enum Ended {
     Aborted,
 }
 
-/// Runs services in this process until a signal; calls `ready` once requests are taken.
+/// Runs services in this process until a signal; calls `ready` once requests are taken. Without a bus nothing is
+/// published and nothing is heard.
 pub async fn run(
     services: Vec<Service>,
-    bus: Arc<dyn Bus>,
+    bus: Option<Arc<dyn Bus>>,
     ports: Ports,
     ready: impl FnOnce(Addresses),
 ) -> Result<Ended, StartError> {
@@ -175,14 +176,16 @@ pub async fn run(
     for service in services {
         routes = routes.merge(service.routes);
         probes.extend(service.probes);
-        for listener in service.listeners {
-            tasks.spawn(listener.run(bus.clone(), stop.clone()));
+        if let Some(bus) = &bus {
+            for listener in service.listeners {
+                tasks.spawn(listener.run(bus.clone(), stop.clone()));
+            }
+            if let Some(database) = service.database {
+                relays.spawn(relay(service.name, database, bus.clone(), flush.clone()));
+            }
         }
         for worker in service.workers {
             tasks.spawn(worker(stop.clone()));
-        }
-        if let Some(database) = service.database {
-            relays.spawn(relay(service.name, database, bus.clone(), flush.clone()));
         }
     }
     // Health checks and metrics answer to the very end.

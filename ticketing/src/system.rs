@@ -55,7 +55,7 @@ impl System {
         let Self { services, bus, money, data } = self;
         let ports = Ports { http: Some(config.port), admin: config.admin_port };
         let ready = |addresses| announce(addresses, &money, data.path());
-        Ok(run(services, bus, ports, ready).await?)
+        Ok(run(services, Some(bus), ports, ready).await?)
     }
 }
 

@@ -1,0 +1,203 @@
+//! One service by itself, on MongoDB, NATS JetStream and Redis: what the binaries of the services share.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
+
+use crate::bus::Bus;
+use crate::bus::nats::{NatsBus, NatsConfig};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{LogConfig, LogFormat, secret};
+use crate::jobs::DelayedJobs;
+use crate::jobs::redis::RedisJobs;
+use crate::service::{Ended, Ports, Service, install_metrics, run};
+use crate::session::Sessions;
+use crate::store::mongo::{ConnectError, MongoStore};
+use crate::store::{Database, Schema};
+
+/// How long a dependency may take to answer at the start, and how often it is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// What every service's process is told.
+#[derive(Args, Clone, Debug)]
+pub struct ProcessConfig {
+    /// Port of /healthz/live, /healthz/ready and /metrics; 0 lets the system choose.
+    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
+    pub admin_port: u16,
+
+    #[command(flatten)]
+    log: LogConfig,
+}
+
+/// Where a service with an HTTP API answers.
+#[derive(Args, Clone, Debug)]
+pub struct HttpConfig {
+    /// Port of the HTTP API; 0 lets the system choose.
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// Key that signs sessions; the same for every service.
+    #[arg(long, env = "JWT_KEY", hide_env_values = true, value_parser = secret, value_name = "SECRET")]
+    jwt_key: SecretString,
+}
+
+/// Where a service's database is.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Engines")]
+pub struct MongoConfig {
+    /// The service's own database: mongodb://user:password@host:27017/name?tls=true
+    #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = secret, value_name = "URI")]
+    mongo_uri: SecretString,
+}
+
+/// Where the bus is.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Engines")]
+pub struct BusConfig {
+    /// The bus that all services share: nats://user:password@host:4222
+    #[arg(long, env = "NATS_URL", hide_env_values = true, value_parser = secret, value_name = "URL")]
+    nats_url: SecretString,
+
+    /// What the bus calls this process; the host's name by default.
+    #[arg(long, env = "NATS_CLIENT_ID", value_name = "NAME")]
+    nats_client_id: Option<String>,
+
+    /// The stream that all services of this system share.
+    #[arg(long, env = "NATS_STREAM", default_value = "ticketing", value_name = "NAME")]
+    nats_stream: String,
+
+    /// Servers of a NATS cluster that keep a copy of each event.
+    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, value_name = "NUMBER")]
+    nats_replicas: usize,
+}
+
+/// Where the delayed jobs are.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Engines")]
+pub struct RedisConfig {
+    /// host, host:port, or redis://user:password@host:port/database
+    #[arg(long, env = "REDIS_HOST", hide_env_values = true, value_parser = secret, value_name = "ADDRESS")]
+    redis_host: SecretString,
+}
+
+/// What a process runs: a service, and the bus if it has to do with events.
+pub struct Alone {
+    /// The service.
+    pub service: Service,
+    /// What it publishes to and listens on.
+    pub bus: Option<Arc<dyn Bus>>,
+    /// Where it answers, if it has an HTTP API.
+    pub port: Option<u16>,
+}
+
+/// Why a process did not start; to be told to whoever started it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotStarted(String);
+
+impl NotStarted {
+    /// Because of this, which waiting does not heal.
+    pub fn because(why: impl Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+/// The body of a service's `main`: logs, opens what the service stands on, runs it until a signal.
+pub async fn main(config: &ProcessConfig, open: impl AsyncFnOnce() -> Result<Alone, NotStarted>) -> ExitCode {
+    config.log.init(LogFormat::Json);
+    install_metrics();
+    let Alone { service, bus, port } = match open().await {
+        Ok(alone) => alone,
+        Err(error) => {
+            error!(%error, "could not start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let name = service.name;
+    let ports = Ports { http: port, admin: config.admin_port };
+    let ready = |addresses: crate::service::Addresses| {
+        info!(service = name, http = ?addresses.http, admin = %addresses.admin, "ready");
+    };
+    match run(vec![service], bus, ports, ready).await {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::Aborted) => ExitCode::FAILURE,
+        Err(error) => {
+            error!(%error, "could not start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The clock of every process.
+pub fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+impl HttpConfig {
+    /// Signs and verifies sessions with the key.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(&self.jwt_key, clock())
+    }
+}
+
+impl MongoConfig {
+    /// Opens the database of a service, once its server answers.
+    pub async fn open(&self, service: &'static str, schemas: &[&'static Schema]) -> Result<Database, NotStarted> {
+        let connect = async || MongoStore::connect(&self.mongo_uri, service, schemas).await;
+        let heals = |error: &ConnectError| matches!(error, ConnectError::Store(_));
+        let store = patiently("MongoDB (MONGO_URI)", connect, heals).await?;
+        Ok(Database::new(Arc::new(store), clock()))
+    }
+}
+
+impl BusConfig {
+    /// Connects to the bus, once its server answers.
+    pub async fn open(&self) -> Result<Arc<dyn Bus>, NotStarted> {
+        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+        let config = NatsConfig {
+            url: self.nats_url.clone(),
+            client: self.nats_client_id.clone().unwrap_or_else(host),
+            stream: self.nats_stream.clone(),
+            replicas: self.nats_replicas,
+            owner: None,
+        };
+        let bus = patiently("NATS (NATS_URL)", async || NatsBus::connect(&config).await, |_| true).await?;
+        Ok(Arc::new(bus))
+    }
+}
+
+impl RedisConfig {
+    /// Connects to the delayed jobs of a service, once their server answers.
+    pub async fn open(&self, service: &'static str) -> Result<Arc<dyn DelayedJobs>, NotStarted> {
+        let connect = async || RedisJobs::connect(&self.redis_host, service).await;
+        let jobs = patiently("Redis (REDIS_HOST)", connect, |_| true).await?;
+        Ok(Arc::new(jobs))
+    }
+}
+
+/// Tries until a dependency answers, and says so each time; gives up after a while, and at once on what waiting does
+/// not heal.
+async fn patiently<T, E: Display>(
+    what: &str,
+    connect: impl AsyncFn() -> Result<T, E>,
+    heals: impl Fn(&E) -> bool,
+) -> Result<T, NotStarted> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match connect().await {
+            Ok(connected) => return Ok(connected),
+            Err(error) if heals(&error) && Instant::now() + PAUSE < deadline => {
+                warn!(%error, "waiting for {what}; asking again in {PAUSE:?}");
+                sleep(PAUSE).await;
+            }
+            Err(error) => return Err(NotStarted(format!("{what}: {error}"))),
+        }
+    }
+}

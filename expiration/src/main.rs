@@ -1,0 +1,30 @@
+//! The expiration service by itself, on Redis and NATS JetStream.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::spread::{Alone, BusConfig, ProcessConfig, RedisConfig, clock};
+
+/// The expiration service by itself, on Redis and NATS JetStream.
+#[derive(Parser)]
+#[command(version)]
+struct Config {
+    #[command(flatten)]
+    redis: RedisConfig,
+    #[command(flatten)]
+    bus: BusConfig,
+    #[command(flatten)]
+    process: ProcessConfig,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    common::spread::main(&config.process, async || {
+        let jobs = config.redis.open("expiration").await?;
+        let bus = config.bus.open().await?;
+        let service = expiration::service(jobs, bus.clone(), clock());
+        Ok(Alone { service, bus: Some(bus), port: None })
+    })
+    .await
+}
