@@ -18,7 +18,9 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) fn http_client() -> reqwest::Client {
     // The client insists on having a TLS engine although it speaks to this machine only; a second one is refused.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().unwrap()
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).no_proxy();
+    // Lets go of idle connections before the server does, or it would now and then use one that is just being closed.
+    client.pool_idle_timeout(Duration::from_secs(5)).build().unwrap()
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
