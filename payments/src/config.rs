@@ -1,9 +1,14 @@
 //! Where Stripe is and by which key it knows us.
 
+use std::sync::Arc;
+
 use clap::Args;
 use common::config::secret;
 use reqwest::Url;
 use secrecy::SecretString;
+
+use crate::gateway::PaymentGateway;
+use crate::gateway::stripe::{API_BASE, StripeGateway, StripeGatewayError};
 
 /// Where Stripe is and by which key it knows us.
 #[derive(Args, Clone, Debug)]
@@ -13,9 +18,22 @@ pub struct StripeConfig {
     #[arg(long, env = "STRIPE_KEY", hide_env_values = true, value_parser = secret, value_name = "KEY")]
     pub stripe_key: Option<SecretString>,
 
-    /// Where Stripe's API answers, if not at https://api.stripe.com.
+    /// Where Stripe's API answers, if not at api.stripe.com.
     #[arg(long, env = "STRIPE_API_BASE", value_parser = api_base, value_name = "URL")]
     pub stripe_api_base: Option<Url>,
+}
+
+impl StripeConfig {
+    /// Where Stripe's API answers.
+    pub fn base(&self) -> Url {
+        self.stripe_api_base.clone().unwrap_or_else(|| Url::parse(API_BASE).expect("a URL"))
+    }
+
+    /// The way to Stripe.
+    pub fn gateway(&self) -> Result<Arc<dyn PaymentGateway>, StripeGatewayError> {
+        let key = self.stripe_key.as_ref().ok_or(StripeGatewayError::NoKey)?;
+        Ok(Arc::new(StripeGateway::new(&self.base(), key)?))
+    }
 }
 
 fn api_base(text: &str) -> Result<Url, String> {

@@ -1,11 +1,11 @@
 //! The payments service: attempts to pay for orders, and the money that follows what becomes of them.
 //!
-//! It owns the payments, and copies what it must know of the orders. People pay by HTTP ([`routes`]); the orders
-//! service alone decides whether a purchase stands, and its events capture, void or refund ([`listeners`]).
+//! It owns the payments, and copies what it must know of the orders. People pay by HTTP (`routes`); the orders
+//! service alone decides whether a purchase stands, and its events capture, void or refund (`listeners`).
 //! Stripe is reached through [`gateway`].
 //!
 //! An attempt is on record before Stripe hears of it, and every request to Stripe carries an idempotency key made of
-//! the attempt's id, so each step can be repeated until its outcome is known ([`settlement`]).
+//! the attempt's id, so each step can be repeated until its outcome is known (`settlement`).
 
 mod config;
 mod error;

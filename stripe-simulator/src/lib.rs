@@ -30,7 +30,7 @@ mod reply;
 mod routes;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -69,9 +69,10 @@ pub fn routes(database: &Database) -> Router {
         .with_state(app)
 }
 
-/// Serves the API on a port of this machine alone, until the process ends; port 0 lets the operating system choose.
-pub async fn start(database: &Database, port: u16) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+/// Serves the API at this address until the process ends, and returns the address; port 0 lets the operating system
+/// choose.
+pub async fn start(database: &Database, address: SocketAddr) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     tokio::spawn(serve(listener, routes(database), CancellationToken::new()));
     Ok(address)

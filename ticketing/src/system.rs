@@ -15,7 +15,6 @@ use common::store::sqlite::SqliteStore;
 use common::store::{Database, Schema};
 use payments::StripeConfig;
 use payments::gateway::PaymentGateway;
-use payments::gateway::stripe::{API_BASE, StripeGateway};
 
 use crate::config::Config;
 use crate::data::DataDirectory;
@@ -68,21 +67,17 @@ async fn gateway(
     config: &StripeConfig,
     simulator: impl FnOnce() -> anyhow::Result<Database>,
 ) -> anyhow::Result<(Arc<dyn PaymentGateway>, String)> {
-    let (base, key, money) = match (&config.stripe_api_base, &config.stripe_key) {
-        (None, Some(key)) => (API_BASE.to_owned(), key.clone(), format!("Stripe at {API_BASE}")),
-        (Some(base), Some(key)) => (base.to_string(), key.clone(), format!("Stripe's protocol at {base}")),
-        (Some(_), None) => {
-            bail!("STRIPE_API_BASE is set and STRIPE_KEY is not; set both, or neither for the simulator")
-        }
-        (None, None) => {
-            let address =
-                stripe_simulator::start(&simulator()?, 0).await.context("could not start the Stripe simulator")?;
-            let base = format!("http://{address}");
-            let money = format!("Stripe simulator on {base}: no real money moves");
-            (base, "sk_test_simulator".into(), money)
-        }
-    };
-    Ok((Arc::new(StripeGateway::new(&base.parse()?, &key)?), money))
+    if config.stripe_key.is_some() {
+        return Ok((config.gateway()?, format!("Stripe's protocol at {}", config.base())));
+    }
+    if config.stripe_api_base.is_some() {
+        bail!("STRIPE_API_BASE is set and STRIPE_KEY is not; set both, or neither for the simulator");
+    }
+    let address = (Ipv4Addr::LOCALHOST, 0).into();
+    let address = stripe_simulator::start(&simulator()?, address).await.context("could not start the simulator")?;
+    let base = format!("http://{address}");
+    let simulator = StripeConfig { stripe_key: Some("sk_test_simulator".into()), stripe_api_base: Some(base.parse()?) };
+    Ok((simulator.gateway()?, format!("Stripe simulator on {base}: no real money moves")))
 }
 
 /// Tells whoever started it where everything is.

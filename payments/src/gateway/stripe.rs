@@ -38,6 +38,9 @@ pub struct StripeGateway {
 /// Why there is no way to Stripe.
 #[derive(Debug, thiserror::Error)]
 pub enum StripeGatewayError {
+    /// There is no key.
+    #[error("STRIPE_KEY is not set: name your secret key, or sk_test_anything for the simulator at STRIPE_API_BASE")]
+    NoKey,
     /// The key holds what can not be sent.
     #[error("STRIPE_KEY is not a key of Stripe's")]
     Key,

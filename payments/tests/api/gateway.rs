@@ -18,18 +18,18 @@ const NOW: Timestamp = Timestamp::from_millis(0);
 
 /// A way to a Stripe that gives this one answer.
 async fn answering(status: u16, body: impl Into<String>) -> StripeGateway {
-    let (status, body): (_, Arc<str>) = (StatusCode::from_u16(status).unwrap(), body.into().into());
+    let (status, body): (_, Arc<str>) = (StatusCode::from_u16(status).expect("a status"), body.into().into());
     let answer = async move |_headers: HeaderMap| {
         (status, [("location", "/elsewhere"), ("content-type", "application/json")], body.to_string()).into_response()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-    StripeGateway::new(&base.parse().unwrap(), &KEY.into()).unwrap()
+    StripeGateway::new(&base.parse().expect("a URL"), &KEY.into()).expect("a gateway")
 }
 
 async fn authorise(gateway: &StripeGateway) -> Result<Authorised, GatewayError> {
-    let token = CardToken::try_from("tok_verysecret".to_owned()).unwrap();
+    let token = CardToken::try_from("tok_verysecret".to_owned()).expect("a token");
     let (payment, order) = (PaymentId::generate(NOW), OrderId::generate(NOW));
     gateway.authorise(&Authorise { payment, order, amount: Money::from_cents(1), token: &token }).await
 }

@@ -112,9 +112,9 @@ impl World {
     /// Lets everything that has begun come to its end.
     async fn come_to_rest(&mut self) {
         for paying in self.paying.drain(..) {
-            self.replies.push(paying.await.unwrap());
+            self.replies.push(paying.await.expect("a reply"));
         }
-        self.app.wire.faults.lock().unwrap().clear();
+        self.app.wire.faults.lock().expect("no poison").clear();
         let app = &self.app;
         app.wait_for(async || {
             app.ground.clock.advance(Duration::from_secs(1));

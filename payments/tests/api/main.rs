@@ -90,8 +90,8 @@ impl TestApp {
     /// The statuses of the attempts to pay for an order, the newest first.
     async fn statuses(&self, order: &OrderCreated) -> Vec<String> {
         let payments = self.payments(order).await;
-        let status = |payment: &Value| payment["status"].as_str().unwrap().to_owned();
-        payments.as_array().unwrap().iter().map(status).collect()
+        let status = |payment: &Value| payment["status"].as_str().expect("a status").to_owned();
+        payments.as_array().expect("an array").iter().map(status).collect()
     }
 
     /// Waits until the attempts to pay for an order stand so, while the clock goes on.
@@ -130,8 +130,8 @@ fn completed(order: &OrderCreated) -> OrderCompleted {
 
 async fn documents(database: &Database, schema: &'static common::store::Schema) -> Vec<Value> {
     let all = Find { equal: Vec::new(), after: None, limit: 1000 };
-    let found = database.store().find(schema, all).await.unwrap();
-    found.iter().map(|document| serde_json::from_str(&document.body).unwrap()).collect()
+    let found = database.store().find(schema, all).await.expect("the database");
+    found.iter().map(|document| serde_json::from_str(&document.body).expect("JSON")).collect()
 }
 
 /// The simulator on a port of its own, and the way to it.
@@ -145,17 +145,17 @@ impl Stripe {
     async fn start() -> Self {
         let ground = Ground::new();
         let database = ground.database(stripe_simulator::SCHEMAS);
-        let address = stripe_simulator::start(&database, 0).await.unwrap();
-        let base = format!("http://{address}/").parse().unwrap();
-        let gateway = Arc::new(StripeGateway::new(&base, &"sk_test_1".into()).unwrap());
+        let address = stripe_simulator::start(&database, ([127, 0, 0, 1], 0).into()).await.expect("a port");
+        let base = format!("http://{address}/").parse().expect("a URL");
+        let gateway = Arc::new(StripeGateway::new(&base, &"sk_test_1".into()).expect("a gateway"));
         Self { database, gateway, _ground: ground }
     }
 
     /// What was done to each of its intents whose card was not declined, the newest first.
     async fn intents(&self) -> Vec<Vec<String>> {
-        let action = |step: &Value| step["action"].as_str().unwrap().to_owned();
-        let actions = |intent: &Value| intent["steps"].as_array().unwrap().iter().map(action).collect();
-        let good = |intent: &&Value| !intent["card"].as_str().unwrap().starts_with("charge_declined");
+        let action = |step: &Value| step["action"].as_str().expect("an action").to_owned();
+        let actions = |intent: &Value| intent["steps"].as_array().expect("steps").iter().map(action).collect();
+        let good = |intent: &&Value| !intent["card"].as_str().expect("a card").starts_with("charge_declined");
         documents(&self.database, stripe_simulator::SCHEMAS[0]).await.iter().filter(good).map(actions).collect()
     }
 }
@@ -191,7 +191,7 @@ impl Wire {
     }
 
     fn fail(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
-        self.faults.lock().unwrap().extend(faults.into_iter().map(Into::into));
+        self.faults.lock().expect("no poison").extend(faults.into_iter().map(Into::into));
     }
 
     /// Makes the answers to authorisations wait until [`let_answers_pass`](Self::let_answers_pass).
@@ -205,11 +205,15 @@ impl Wire {
 
     /// Waits until Stripe has answered an authorisation.
     async fn authorisation_answered(&self) {
-        tokio::time::timeout(Duration::from_secs(20), self.answered.acquire()).await.unwrap().unwrap().forget();
+        tokio::time::timeout(Duration::from_secs(20), self.answered.acquire())
+            .await
+            .expect("an answer in time")
+            .expect("an open semaphore")
+            .forget();
     }
 
     async fn send<T>(&self, request: impl Future<Output = Result<T, GatewayError>>) -> Result<T, GatewayError> {
-        let fault = self.faults.lock().unwrap().pop_front().flatten();
+        let fault = self.faults.lock().expect("no poison").pop_front().flatten();
         if fault == Some(Fault::NotSent) {
             return Err(GatewayError::Unavailable("not sent".into()));
         }
@@ -223,7 +227,7 @@ impl PaymentGateway for Wire {
     async fn authorise(&self, request: &Authorise<'_>) -> Result<Authorised, GatewayError> {
         let answer = self.send(self.stripe.authorise(request)).await;
         self.answered.add_permits(1);
-        self.answers.acquire().await.unwrap().forget();
+        self.answers.acquire().await.expect("an open semaphore").forget();
         answer
     }
 
