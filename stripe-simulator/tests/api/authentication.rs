@@ -8,7 +8,7 @@ async fn with(authorization: Option<&str>) -> Reply {
     if let Some(value) = authorization {
         request = request.header("authorization", value);
     }
-    Stripe::new().send(request.body(Body::empty()).unwrap()).await
+    Stripe::new().send(request.body(Body::empty()).expect("a request")).await
 }
 
 #[tokio::test]

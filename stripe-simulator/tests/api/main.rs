@@ -37,8 +37,8 @@ impl Stripe {
     async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap() }
+        let body = body.collect().await.expect("a reply").to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).expect("JSON") }
     }
 
     async fn post_keyed(&self, path: &str, form: &str, key: Option<&str>) -> Reply {
@@ -47,7 +47,7 @@ impl Stripe {
             request = request.header("idempotency-key", key);
         }
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        self.send(request.body(form.to_owned().into()).unwrap()).await
+        self.send(request.body(form.to_owned().into()).expect("a request")).await
     }
 
     async fn post(&self, path: &str, form: &str) -> Reply {
@@ -56,13 +56,13 @@ impl Stripe {
 
     async fn get(&self, path: &str) -> Reply {
         let request = Request::get(path).header("authorization", "Bearer sk_test_1");
-        self.send(request.body(Body::empty()).unwrap()).await
+        self.send(request.body(Body::empty()).expect("a request")).await
     }
 
     /// Authorises and returns the intent's path.
     async fn authorise(&self) -> String {
         let intent = self.post("/v1/payment_intents", AUTHORISATION).await.expect(200);
-        format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap())
+        format!("/v1/payment_intents/{}", intent["id"].as_str().expect("an id"))
     }
 }
 

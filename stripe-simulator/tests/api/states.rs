@@ -22,7 +22,7 @@ fn cancelable(status: &str) -> String {
 }
 
 fn refund_of(path: &str) -> String {
-    format!("payment_intent={}", path.rsplit('/').next().unwrap())
+    format!("payment_intent={}", path.rsplit('/').next().expect("an id"))
 }
 
 #[tokio::test]
