@@ -36,12 +36,12 @@ pub struct ProcessConfig {
     log: LogConfig,
 }
 
-/// Where a service with an HTTP API answers.
+/// Where a service with an HTTP API answers, and by which key it knows its users.
 #[derive(Args, Clone, Debug)]
-pub struct HttpConfig {
+struct HttpConfig {
     /// Port of the HTTP API; 0 lets the system choose.
     #[arg(long, env = "PORT", default_value_t = 3000)]
-    pub port: u16,
+    port: u16,
 
     /// Key that signs sessions; the same for every service.
     #[arg(long, env = "JWT_KEY", hide_env_values = true, value_parser = secret, value_name = "SECRET")]
@@ -51,7 +51,7 @@ pub struct HttpConfig {
 /// Where a service's database is.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Engines")]
-pub struct MongoConfig {
+struct MongoConfig {
     /// The service's own database: mongodb://user:password@host:27017/name?tls=true
     #[arg(long, env = "MONGO_URI", hide_env_values = true, value_parser = secret, value_name = "URI")]
     mongo_uri: SecretString,
@@ -76,6 +76,19 @@ pub struct BusConfig {
     /// Servers of a NATS cluster that keep a copy of each event.
     #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, value_name = "NUMBER")]
     nats_replicas: usize,
+}
+
+/// What every service with an HTTP API and a database is told.
+#[derive(Args, Clone, Debug)]
+pub struct ServiceConfig {
+    #[command(flatten)]
+    http: HttpConfig,
+
+    #[command(flatten)]
+    mongo: MongoConfig,
+
+    #[command(flatten)]
+    process: ProcessConfig,
 }
 
 /// Where the delayed jobs are.
@@ -135,38 +148,55 @@ pub async fn main(config: &ProcessConfig, open: impl AsyncFnOnce() -> Result<Alo
     }
 }
 
+impl ServiceConfig {
+    /// The body of `main` of a service with an HTTP API and a database, and with a bus if it has to do with events.
+    pub async fn run(
+        self,
+        name: &'static str,
+        schemas: &[&'static Schema],
+        bus: Option<BusConfig>,
+        build: impl FnOnce(&Database, Sessions) -> Result<Service, NotStarted>,
+    ) -> ExitCode {
+        let Self { http, mongo, process } = self;
+        let open = async || {
+            let store = mongo.open(name, schemas).await?;
+            let identity = store.identity().to_owned();
+            let service = build(&Database::new(Arc::new(store), clock()), Sessions::new(&http.jwt_key, clock()))?;
+            let bus = match bus {
+                Some(bus) => Some(bus.open(Some(identity)).await?),
+                None => None,
+            };
+            Ok(Alone { service, bus, port: Some(http.port) })
+        };
+        main(&process, open).await
+    }
+}
+
 /// The clock of every process.
 pub fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-impl HttpConfig {
-    /// Signs and verifies sessions with the key.
-    pub fn sessions(&self) -> Sessions {
-        Sessions::new(&self.jwt_key, clock())
-    }
-}
-
 impl MongoConfig {
     /// Opens the database of a service, once its server answers.
-    pub async fn open(&self, service: &'static str, schemas: &[&'static Schema]) -> Result<Database, NotStarted> {
+    async fn open(&self, service: &'static str, schemas: &[&'static Schema]) -> Result<MongoStore, NotStarted> {
         let connect = async || MongoStore::connect(&self.mongo_uri, service, schemas).await;
         let heals = |error: &ConnectError| matches!(error, ConnectError::Store(_));
-        let store = patiently("MongoDB (MONGO_URI)", connect, heals).await?;
-        Ok(Database::new(Arc::new(store), clock()))
+        patiently("MongoDB (MONGO_URI)", connect, heals).await
     }
 }
 
 impl BusConfig {
-    /// Connects to the bus, once its server answers.
-    pub async fn open(&self) -> Result<Arc<dyn Bus>, NotStarted> {
+    /// Connects to the bus, once its server answers. `owner` is the identity of the service's database: what another
+    /// database has begun to listen to is not taken from it.
+    pub async fn open(&self, owner: Option<String>) -> Result<Arc<dyn Bus>, NotStarted> {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
         let config = NatsConfig {
             url: self.nats_url.clone(),
             client: self.nats_client_id.clone().unwrap_or_else(host),
             stream: self.nats_stream.clone(),
             replicas: self.nats_replicas,
-            owner: None,
+            owner,
         };
         let bus = patiently("NATS (NATS_URL)", async || NatsBus::connect(&config).await, |_| true).await?;
         Ok(Arc::new(bus))

@@ -22,7 +22,7 @@ async fn main() -> ExitCode {
     let config = Config::parse();
     common::spread::main(&config.process, async || {
         let jobs = config.redis.open("expiration").await?;
-        let bus = config.bus.open().await?;
+        let bus = config.bus.open(None).await?;
         let service = expiration::service(jobs, bus.clone(), clock());
         Ok(Alone { service, bus: Some(bus), port: None })
     })

@@ -3,29 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use common::spread::{Alone, BusConfig, HttpConfig, MongoConfig, ProcessConfig};
+use common::spread::{BusConfig, ServiceConfig};
 
 /// The tickets service by itself, on MongoDB and NATS JetStream.
 #[derive(Parser)]
 #[command(version)]
 struct Config {
     #[command(flatten)]
-    http: HttpConfig,
-    #[command(flatten)]
-    mongo: MongoConfig,
+    service: ServiceConfig,
     #[command(flatten)]
     bus: BusConfig,
-    #[command(flatten)]
-    process: ProcessConfig,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = Config::parse();
-    common::spread::main(&config.process, async || {
-        let database = config.mongo.open("tickets", tickets::SCHEMAS).await?;
-        let service = tickets::service(&database, config.http.sessions());
-        Ok(Alone { service, bus: Some(config.bus.open().await?), port: Some(config.http.port) })
-    })
-    .await
+    let build = |database: &_, sessions| Ok(tickets::service(database, sessions));
+    config.service.run("tickets", tickets::SCHEMAS, Some(config.bus), build).await
 }

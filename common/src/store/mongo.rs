@@ -102,6 +102,7 @@ pub struct MongoStore {
     database: mongodb::Database,
     schemas: Vec<&'static Schema>,
     limit: Duration,
+    identity: String,
 }
 
 impl MongoStore {
@@ -124,32 +125,42 @@ impl MongoStore {
         let name = options.default_database.clone().unwrap_or_else(|| service.to_owned());
         let client = Client::with_options(options).map_err(|error| ConnectError::Uri(reason(&error)))?;
 
-        let store = Self { database: client.database(&name), schemas: schemas.to_vec(), limit };
-        store.claim(service).await?;
+        let database = client.database(&name);
+        let mut store = Self { database, schemas: schemas.to_vec(), limit, identity: String::new() };
+        store.identity = store.claim(service).await?;
         for schema in schemas {
             store.create_indexes(schema).await?;
         }
         Ok(store)
     }
 
-    /// Writes into the database whose it is, or finds that it is another's.
-    async fn claim(&self, service: &str) -> Result<(), ConnectError> {
-        let (meta, claim) = (self.database.collection::<Stored>(META), doc! { "_id": "owner", "service": service });
+    /// What tells this database from every other, also from one of the same name on another server.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Writes into the database whose it is, or finds that it is another's. Returns its identity.
+    async fn claim(&self, service: &str) -> Result<String, ConnectError> {
+        let meta = self.database.collection::<Stored>(META);
+        let claim = doc! { "_id": "owner", "service": service, "instance": ObjectId::new() };
         let owner = within(self.limit, async move {
             match meta.insert_one(claim).await {
                 Err(error) if code(&error) == Some(DUPLICATE_KEY) => {}
-                outcome => return outcome.map(|_| None).map_err(StoreError::from),
+                outcome => drop(outcome?),
             }
             Ok(meta.find_one(doc! { "_id": "owner" }).await?)
         });
-        match owner.await? {
-            Some(owner) if owner.get_str("service").ok() != Some(service) => Err(ConnectError::Foreign {
+        let owner = owner.await?.unwrap_or_default();
+        let found = owner.get_str("service").unwrap_or("(unreadable)");
+        if found != service {
+            return Err(ConnectError::Foreign {
                 database: self.database.name().to_owned(),
-                owner: owner.get_str("service").unwrap_or("(unreadable)").to_owned(),
+                owner: found.to_owned(),
                 service: service.to_owned(),
-            }),
-            _ => Ok(()),
+            });
         }
+        let instance = owner.get_object_id("instance").map(|id| id.to_hex()).unwrap_or_default();
+        Ok(format!("{}/{instance}", self.database.name()))
     }
 
     async fn create_indexes(&self, schema: &'static Schema) -> Result<(), ConnectError> {
