@@ -23,7 +23,7 @@ def permitted(expression):
     return eval(terms)  # Nothing but True, False, and, or, brackets and blanks is left.
 
 
-metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--locked"]))
+metadata = json.loads(subprocess.check_output(["cargo", "metadata", "--format-version", "1", "--locked", "--all-features"]))
 problems = []
 for package in metadata["packages"]:
     name = f"{package['name']} {package['version']}"
