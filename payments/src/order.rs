@@ -94,6 +94,7 @@ impl OrderCopy {
         match self.status {
             OrderStatus::Complete | OrderStatus::Cancelled if self.status != status => News::Absurd,
             _ if version <= self.version => News::Known,
+            _ if version > self.version + 1 => News::TooEarly,
             _ => {
                 (self.version, self.status) = (version, status);
                 News::Known
