@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use common::config::read;
 use common::spread::ServiceConfig;
 
 /// The auth service by itself, on MongoDB.
@@ -17,7 +18,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config: Config = read(Config::command());
     let build = |database: &_, sessions| Ok(auth::service(database, sessions, config.auth));
     config.service.run("auth", auth::SCHEMAS, None, build).await
 }

@@ -1,12 +1,35 @@
 //! Configuration that more than one program reads: environment variables, each also a flag.
 //!
-//! `clap` reads them, and names the variable when one is missing or malformed.
+//! `clap` reads them; [`read`] names the variable when one is missing or malformed.
 
 use std::io::IsTerminal;
 
-use clap::{Args, ValueEnum};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Args, Command, FromArgMatches, ValueEnum};
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
+
+/// Reads the command line and the environment; ends the program with a message when they are wrong.
+pub fn read<C: FromArgMatches>(mut command: Command) -> C {
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let config = matches.and_then(|matches| C::from_arg_matches(&matches));
+    config.unwrap_or_else(|error| naming_variables(error, &command).exit())
+}
+
+/// `clap` blames flags alone, whose values may come, or be expected, from the environment.
+fn naming_variables(mut error: clap::Error, command: &Command) -> clap::Error {
+    let named = |flag: &String| {
+        let arg = command.get_arguments().find(|arg| arg.to_string() == *flag);
+        arg.and_then(Arg::get_env).map_or_else(|| flag.clone(), |variable| format!("{flag} ({})", variable.display()))
+    };
+    let blamed = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => ContextValue::String(named(flag)),
+        Some(ContextValue::Strings(flags)) => ContextValue::Strings(flags.iter().map(named).collect()),
+        _ => return error,
+    };
+    error.insert(ContextKind::InvalidArg, blamed);
+    error
+}
 
 /// How to log.
 #[derive(Args, Clone, Debug)]

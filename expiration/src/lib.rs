@@ -1,7 +1,7 @@
 //! The expiration service: tells when the time of an order is up.
 //!
-//! It remembers a delayed job for every order that may still expire ([`listeners`]) and publishes
-//! `expiration:complete` when the job is due ([`worker`]). What that does to the order is for the orders service to say.
+//! It remembers a delayed job for every order that may still expire (`listeners`) and publishes
+//! `expiration:complete` when the job is due (`worker`). What that does to the order is for the orders service to say.
 //!
 //! It has no HTTP API, no records and so no outbox: a job is what is left to publish.
 

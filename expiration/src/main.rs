@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use common::config::read;
 use common::spread::{Alone, BusConfig, ProcessConfig, RedisConfig, clock};
 
 /// The expiration service by itself, on Redis and NATS JetStream.
@@ -19,7 +20,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config: Config = read(Config::command());
     common::spread::main(&config.process, async || {
         let jobs = config.redis.open("expiration").await?;
         let bus = config.bus.open(None).await?;

@@ -1,7 +1,7 @@
 //! The orders service: who has reserved which ticket, until when, and whether it is theirs.
 //!
-//! It alone decides whether a purchase stands. People reserve and cancel by HTTP ([`routes`]); payments and time make
-//! themselves heard by events ([`listeners`]).
+//! It alone decides whether a purchase stands. People reserve and cancel by HTTP (`routes`); payments and time make
+//! themselves heard by events (`listeners`).
 
 mod config;
 mod error;

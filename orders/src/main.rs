@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use common::config::read;
 use common::spread::{BusConfig, ServiceConfig};
 
 /// The orders service by itself, on MongoDB and NATS JetStream.
@@ -19,7 +20,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config: Config = read(Config::command());
     let build = |database: &_, sessions| Ok(orders::service(database, sessions, &config.orders));
     config.service.run("orders", orders::SCHEMAS, Some(config.bus), build).await
 }

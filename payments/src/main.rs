@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use common::config::read;
 use common::spread::{BusConfig, NotStarted, ServiceConfig};
 
 /// The payments service by itself, on MongoDB and NATS JetStream.
@@ -19,7 +20,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config: Config = read(Config::command());
     let gateway = config.stripe.gateway().map_err(NotStarted::because);
     let build = |database: &_, sessions| Ok(payments::service(database, sessions, gateway?));
     config.service.run("payments", payments::SCHEMAS, Some(config.bus), build).await

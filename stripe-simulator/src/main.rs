@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use common::clock::SystemClock;
-use common::config::{LogConfig, LogFormat};
+use common::config::{LogConfig, LogFormat, read};
 use common::store::Database;
 use common::store::sqlite::SqliteStore;
 
@@ -35,7 +35,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
+    let config: Config = read(Config::command());
     config.log.init(LogFormat::Pretty);
     let store = SqliteStore::open(&config.file, stripe_simulator::SCHEMAS)?;
     let database = Database::new(Arc::new(store), Arc::new(SystemClock));

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
-use common::config::LogConfig;
+use clap::{CommandFactory, Parser};
+use common::config::{LogConfig, read};
 use secrecy::SecretString;
 
 /// Ticketing: a marketplace for tickets, the whole of it in one process.
@@ -55,7 +55,6 @@ impl Config {
     /// Reads the command line and the environment; ends the program with a message when they are wrong.
     pub(crate) fn read() -> Self {
         // On one's own machine there is no HTTPS, and a browser would not send a secure cookie.
-        let command = Self::command().mut_arg("cookie_secure", |flag| flag.default_value("false"));
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        read(Self::command().mut_arg("cookie_secure", |flag| flag.default_value("false")))
     }
 }

@@ -1,7 +1,7 @@
 //! The tickets service: what is for sale, and what is reserved.
 //!
-//! It owns the tickets. People list and edit them by HTTP ([`routes`]); the orders service's events reserve and
-//! release them ([`listeners`]).
+//! It owns the tickets. People list and edit them by HTTP (`routes`); the orders service's events reserve and
+//! release them (`listeners`).
 
 mod error;
 mod listeners;

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use common::config::read;
 use common::spread::{BusConfig, ServiceConfig};
 
 /// The tickets service by itself, on MongoDB and NATS JetStream.
@@ -17,7 +18,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let config: Config = read(Config::command());
     let build = |database: &_, sessions| Ok(tickets::service(database, sessions));
     config.service.run("tickets", tickets::SCHEMAS, Some(config.bus), build).await
 }
