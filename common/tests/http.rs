@@ -205,6 +205,10 @@ async fn what_is_no_http_harms_nobody() {
         let _hung_up = soon("an end", stream.read_to_end(&mut reply)).await;
         assert!(reply.is_empty() || reply.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&reply));
     }
+    // Where all of it arrives, the refusal has the shape of every other.
+    let reply = soon("a reply", server.exchange("no HTTP\r\n\r\n")).await;
+    assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n") && reply.contains("\r\nx-request-id: "), "{reply}");
+    assert!(reply.ends_with(r#"{"errors":[{"message":"Bad Request"}]}"#), "{reply}");
     let reply = soon("a reply", server.exchange(GET_THINGS)).await;
     assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
 }
