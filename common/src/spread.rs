@@ -110,6 +110,17 @@ pub struct Alone {
     pub port: Option<u16>,
 }
 
+impl Alone {
+    /// Fails for a durable that belongs to another system's database, rather than take its events from it.
+    async fn check_durables(&self) -> Result<(), NotStarted> {
+        let Some(bus) = &self.bus else { return Ok(()) };
+        for listener in &self.service.listeners {
+            bus.subscribe(listener.durable()).await.map_err(NotStarted::because)?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a process did not start; to be told to whoever started it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -126,7 +137,12 @@ impl NotStarted {
 pub async fn main(config: &ProcessConfig, open: impl AsyncFnOnce() -> Result<Alone, NotStarted>) -> ExitCode {
     config.log.init(LogFormat::Json);
     install_metrics();
-    let Alone { service, bus, port } = match open().await {
+    let opened = async {
+        let alone = open().await?;
+        alone.check_durables().await?;
+        Ok::<_, NotStarted>(alone)
+    };
+    let Alone { service, bus, port } = match opened.await {
         Ok(alone) => alone,
         Err(error) => {
             error!(%error, "could not start");
@@ -136,7 +152,7 @@ pub async fn main(config: &ProcessConfig, open: impl AsyncFnOnce() -> Result<Alo
     let name = service.name;
     let ports = Ports { http: port, admin: config.admin_port };
     let ready = |addresses: crate::service::Addresses| {
-        info!(service = name, http = ?addresses.http, admin = %addresses.admin, "ready");
+        info!(service = name, http = addresses.http.map(tracing::field::display), admin = %addresses.admin, "ready");
     };
     match run(vec![service], bus, ports, ready).await {
         Ok(Ended::Drained) => ExitCode::SUCCESS,
