@@ -172,7 +172,14 @@ pub async fn run(
     let (stop, flush) = (CancellationToken::new(), CancellationToken::new());
     let (tasks, relays) = (TaskTracker::new(), TaskTracker::new());
     let mut routes = Router::new();
-    let mut probes = Vec::new();
+    let mut probes: Vec<(String, Probe)> = Vec::new();
+    if let Some(bus) = bus.clone() {
+        let probe = move || -> BoxFuture<'static, _> {
+            let bus = bus.clone();
+            Box::pin(async move { bus.ping().await.map_err(|error| error.to_string()) })
+        };
+        probes.push(("bus".to_owned(), Arc::new(probe)));
+    }
     for service in services {
         routes = routes.merge(service.routes);
         probes.extend(service.probes);
