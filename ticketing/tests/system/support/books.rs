@@ -18,26 +18,26 @@ pub(crate) struct Books {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BookedTicket {
-    id: String,
+pub(crate) struct BookedTicket {
+    pub(crate) id: String,
     order_id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-struct BookedOrder {
-    id: String,
-    status: String,
-    ticket: TicketOfOrder,
+pub(crate) struct BookedOrder {
+    pub(crate) id: String,
+    pub(crate) status: String,
+    pub(crate) ticket: TicketOfOrder,
 }
 
 #[derive(Debug, Deserialize)]
-struct TicketOfOrder {
-    id: String,
+pub(crate) struct TicketOfOrder {
+    pub(crate) id: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BookedPayment {
+pub(crate) struct BookedPayment {
     id: String,
     order_id: String,
     status: String,
@@ -63,6 +63,16 @@ impl Books {
         let dead =
             "SELECT durable || ' rejected ' || message_id || ': ' || reason FROM dead_letters JOIN events USING (seq)";
         under_way.extend([unread, unsettled, dead].into_iter().flat_map(|sql| texts(&events, sql)));
+        Self::of(tickets, orders, payments, under_way)
+    }
+
+    /// What the services say, and in words what is under way between them.
+    pub(crate) fn of(
+        tickets: Vec<BookedTicket>,
+        orders: Vec<BookedOrder>,
+        payments: Vec<BookedPayment>,
+        under_way: Vec<String>,
+    ) -> Self {
         Self {
             tickets: tickets.into_iter().map(|ticket| (ticket.id.clone(), ticket)).collect(),
             orders: orders.into_iter().map(|order| (order.id.clone(), order)).collect(),

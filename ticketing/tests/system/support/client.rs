@@ -3,8 +3,10 @@
 //! Every answer is held against what all answers must be like: a request id, and one shape for every error.
 
 use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rand::seq::IndexedRandom;
 use reqwest::{Method, RequestBuilder, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -71,11 +73,31 @@ pub(crate) struct Card {
     pub(crate) last4: String,
 }
 
+/// Where the API is: the beginning of a path, and a URL that such paths follow. Of several that fit any one is taken.
+///
+/// Clones see each other's changes: users find a part of the system that has moved.
+#[derive(Clone, Debug)]
+pub(crate) struct Api(pub(crate) Arc<Mutex<Vec<(&'static str, String)>>>);
+
+impl Api {
+    /// All of it at one place.
+    pub(crate) fn whole(url: &str) -> Self {
+        Self(Arc::new(Mutex::new(vec![("", url.to_owned())])))
+    }
+
+    fn url(&self, path: &str) -> String {
+        let parts = self.0.lock().unwrap();
+        let fitting: Vec<_> = parts.iter().filter(|(part, _)| path.starts_with(part)).collect();
+        let (_, url) = fitting.choose(&mut rand::rng()).expect("a part of the API that is there");
+        format!("{url}{path}")
+    }
+}
+
 /// Somebody who uses the system, signed in or not.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     http: reqwest::Client,
-    api: String,
+    api: Api,
     pub(crate) id: String,
     pub(crate) email: String,
     /// The session's token; empty without one.
@@ -83,12 +105,12 @@ pub(crate) struct User {
 }
 
 impl User {
-    pub(super) fn nobody(http: reqwest::Client, api: &str) -> Self {
-        Self { http, api: api.to_owned(), id: String::new(), email: String::new(), token: String::new() }
+    pub(crate) fn nobody(http: reqwest::Client, api: Api) -> Self {
+        Self { http, api, id: String::new(), email: String::new(), token: String::new() }
     }
 
-    pub(super) fn at(&self, http: reqwest::Client, api: &str) -> Self {
-        Self { http, api: api.to_owned(), ..self.clone() }
+    pub(super) fn at(&self, http: reqwest::Client, api: Api) -> Self {
+        Self { http, api, ..self.clone() }
     }
 
     /// The same user with another token for a session.
@@ -96,7 +118,7 @@ impl User {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    pub(super) async fn sign_up(self, name: &str) -> Self {
+    pub(crate) async fn sign_up(self, name: &str) -> Self {
         let email = format!("{name}@example.com");
         let body = json!({"email": email, "password": PASSWORD});
         self.signed_in_by(self.post("/users/signup", &body).send().await.expect(201))
@@ -121,7 +143,7 @@ impl User {
     }
 
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
-        let mut request = self.http.request(method, format!("{}{path}", self.api));
+        let mut request = self.http.request(method, self.api.url(path));
         if !self.token.is_empty() {
             request = request.header(header::COOKIE, format!("session={}", self.token));
         }

@@ -1,7 +1,9 @@
 //! What the tests share: the binary, a client of it, and a look into its books.
 
 pub(crate) mod books;
-mod client;
+pub(crate) mod client;
+pub(crate) mod load;
+pub(crate) mod output;
 mod raw;
 mod system;
 mod wait;

@@ -1,11 +1,8 @@
 //! The binary under test: started on a directory of its own, stopped, killed, and started again.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -13,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::books::Books;
-use super::client::{User, http_client};
+use super::client::{Api, User, http_client};
+use super::output::Output;
 use super::{LIMIT, wait_for, wait_until};
 
 /// How the binary is to be started.
@@ -173,7 +171,7 @@ impl System {
 
     /// Somebody who is not signed in.
     pub(crate) fn nobody(&self) -> User {
-        User::nobody(self.http.clone(), self.api())
+        User::nobody(self.http.clone(), Api::whole(self.api()))
     }
 
     /// A new user, signed in.
@@ -194,7 +192,7 @@ impl System {
 
     /// The same user, talking to the process that runs now.
     pub(crate) fn again(&self, user: &User) -> User {
-        user.at(self.http.clone(), self.api())
+        user.at(self.http.clone(), Api::whole(self.api()))
     }
 
     /// The value of a series as Prometheus would read it, 0 when it does not exist (yet).
@@ -324,45 +322,5 @@ impl Drop for Process {
         if std::thread::panicking() {
             self.output.print_remarkable();
         }
-    }
-}
-
-/// What a process writes, gathered while it runs so that it never waits for a reader.
-#[derive(Default)]
-struct Output {
-    text: Arc<Mutex<String>>,
-    readers: Vec<JoinHandle<()>>,
-}
-
-impl Output {
-    fn read(&mut self, from: impl Read + Send + 'static, on_line: impl Fn(&str) + Send + 'static) {
-        let text = self.text.clone();
-        self.readers.push(std::thread::spawn(move || {
-            for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
-                let line = String::from_utf8_lossy(&line);
-                on_line(&line);
-                let mut text = text.lock().unwrap_or_else(PoisonError::into_inner);
-                text.push_str(&line);
-                text.push('\n');
-            }
-        }));
-    }
-
-    fn text(&self) -> String {
-        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits for the last of it; only once the process has ended.
-    fn complete(&mut self) {
-        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
-    }
-
-    /// Shows the end of it without the requests that went well.
-    #[expect(clippy::print_stderr, reason = "the test fails, and this may say why")]
-    fn print_remarkable(&self) {
-        let text = self.text();
-        let remarkable: Vec<&str> = text.lines().filter(|line| !line.contains(" INFO ")).collect();
-        let last = &remarkable[remarkable.len().saturating_sub(40)..];
-        eprintln!("the system's last words:\n{}", last.join("\n"));
     }
 }
