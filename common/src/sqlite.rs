@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 /// The most writes that share one commit; a bound on how long the first of a group waits.
@@ -181,7 +181,8 @@ fn write_in_groups(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job
 
 fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
     // Dropped before its commit, for whatever reason, a transaction rolls back.
-    let transaction = connection.unchecked_transaction()?;
+    // Immediate: should another process write just now, this waits for it; later in the transaction it could only fail.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     for job in group {
         job.run(&transaction)?;
     }

@@ -77,7 +77,7 @@ impl Running {
     async fn dead_letter(&self) -> DeadLetter {
         soon("a dead letter", async {
             loop {
-                if let Some(letter) = self.bus.dead_letters(1).await.expect("dead letters").pop() {
+                if let Some(letter) = self.bus.dead_letters(None, 1).await.expect("dead letters").pop() {
                     return letter;
                 }
                 tokio::task::yield_now().await;
@@ -110,7 +110,7 @@ async fn what_is_retried_is_delivered_again_and_holds_up_nobody() {
     running.publish(2).await;
     assert_eq!(running.handled().await, order(2));
     assert_eq!(running.handled().await, order(1));
-    assert_eq!(running.bus.dead_letters(1).await.unwrap(), []);
+    assert_eq!(running.bus.dead_letters(None, 1).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn what_does_not_parse_becomes_a_dead_letter_and_the_next_is_handled() {
     running.publish(3).await;
     assert_eq!(running.handled().await, order(3));
     soon("five dead letters", async {
-        while running.bus.dead_letters(10).await.unwrap().len() < 5 {
+        while running.bus.dead_letters(None, 10).await.unwrap().len() < 5 {
             tokio::task::yield_now().await;
         }
     })

@@ -30,7 +30,7 @@ async fn while_the_server_is_away_requests_fail_in_time_and_all_goes_on_when_it_
     server.kill();
     fails_in_time(bus.publish(&messages(20..21))).await;
     fails_in_time(bus.ping()).await;
-    fails_in_time(bus.dead_letters(1)).await;
+    fails_in_time(bus.dead_letters(None, 1)).await;
     fails_in_time(bus.subscribe(TICKETS)).await;
     fails_in_time(reader.settle(&held[0], Verdict::Reject("no".into()))).await;
     for delivery in &held[1..] {
@@ -92,10 +92,12 @@ async fn a_silent_server_is_noticed_and_a_lost_ack_delivers_again() {
     proxy.cut();
     proxy.open();
 
-    let again = take(&*reader, 1).await.remove(0);
-    assert_eq!((number(&again), again.attempt), (0, 2));
     soon("a connection", until_published(&bus, 1..2)).await;
-    assert_eq!(number(&take(&*reader, 1).await[0]), 1);
+    // In whichever order: the second message may have got through while nobody answered.
+    let mut again: Vec<_> =
+        take(&*reader, 2).await.iter().map(|delivery| (number(delivery), delivery.attempt)).collect();
+    again.sort_unstable();
+    assert_eq!(again, [(0, 2), (1, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +146,7 @@ async fn what_was_not_published_by_us_becomes_a_dead_letter() {
         assert_eq!(delivery.message, message(number));
         reader.settle(&delivery, Verdict::Ack).await.unwrap();
     }
-    let letters = bus.dead_letters(10).await.unwrap();
+    let letters = bus.dead_letters(None, 10).await.unwrap();
     let told: Vec<_> = letters.iter().map(|letter| (&*letter.message.id, &*letter.reason)).collect();
     let no_id = ("", "it has no message id");
     assert_eq!(told, [("not UTF-8", "the payload is not UTF-8"), no_id, no_id]);
@@ -163,7 +165,7 @@ async fn what_is_in_the_dead_letters_by_hand_hides_none() {
     let delivery = take(&*reader, 1).await.remove(0);
     let reason = "two\r\nlines, and very long: ".to_owned() + &"é".repeat(100_000);
     reader.settle(&delivery, Verdict::Reject(reason)).await.unwrap();
-    let letters = bus.dead_letters(10).await.unwrap();
+    let letters = bus.dead_letters(None, 10).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(letters[0].reason.starts_with("two  lines, and very long: éé"));
 }
@@ -204,7 +206,7 @@ async fn a_stream_of_ours_with_other_limits_is_brought_up_to_date_with_its_event
     let bus = connect(server.port()).await;
     bus.publish(&[Message { payload: "x".repeat(100_000), ..message(1) }]).await.unwrap();
     let config = nats.get_stream("ticketing").await.unwrap().cached_info().config.clone();
-    assert_eq!((config.max_age, config.subjects.len()), (Duration::ZERO, Subject::ALL.len()));
+    assert_eq!((config.max_age, config.subjects.len()), (Duration::ZERO, Subject::ALL.len() + 1));
     // And again, at the next start, nothing is to be changed.
     connect(server.port()).await;
 }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
 use common::config::{LogConfig, read};
 use secrecy::SecretString;
+
+use crate::dead_letters::DeadLetters;
 
 /// Ticketing: a marketplace for tickets, the whole of it in one process.
 ///
@@ -17,11 +19,15 @@ use secrecy::SecretString;
     after_help = "Examples:
   ticketing                                  everything on http://127.0.0.1:3000/api, data in ./data
   ticketing --order-expiration-seconds 5     watch reservations expire
+  ticketing dead-letters list                what listeners rejected; also while the system runs
   PORT=8080 DATA_DIR=/var/lib/ticketing STRIPE_KEY=sk_live_... ticketing
 
 Secrets belong into the environment, not on the command line, where every user of the machine sees them."
 )]
 pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Port of the HTTP API; 0 lets the system choose.
     #[arg(long, env = "PORT", default_value_t = 3000)]
     pub(crate) port: u16,
@@ -31,7 +37,7 @@ pub(crate) struct Config {
     pub(crate) admin_port: u16,
 
     /// Directory of all data. Made if it is missing; belongs to one process at a time.
-    #[arg(long, env = "DATA_DIR", default_value = "./data", value_name = "DIRECTORY")]
+    #[arg(long, env = "DATA_DIR", global = true, default_value = "./data", value_name = "DIRECTORY")]
     pub(crate) data_dir: PathBuf,
 
     /// Key that signs sessions. Without it one is made and kept in the data directory.
@@ -49,6 +55,13 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) log: LogConfig,
+}
+
+/// What to do other than to run the system.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists, shows, replays or drops events that a listener rejected; also while the system runs.
+    DeadLetters(DeadLetters),
 }
 
 impl Config {

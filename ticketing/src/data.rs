@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use secrecy::SecretString;
 
+/// The file with the events.
+pub(crate) const EVENTS: &str = "events.db";
+
 /// The directory of all data, locked for this process.
 pub(crate) struct DataDirectory {
     path: PathBuf,

@@ -2,6 +2,7 @@
 
 mod config;
 mod data;
+mod dead_letters;
 mod system;
 
 use std::process::ExitCode;
@@ -9,13 +10,16 @@ use std::process::ExitCode;
 use common::config::LogFormat;
 use common::service::{Ended, install_metrics};
 
-use config::Config;
+use config::{Command, Config};
 use system::System;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let config = Config::read();
+    let mut config = Config::read();
     config.log.init(LogFormat::Pretty);
+    if let Some(Command::DeadLetters(dead_letters)) = config.command.take() {
+        return dead_letters.run(&config.data_dir).await;
+    }
     install_metrics();
     let ended = System::open(&config).await?.run(&config).await?;
     Ok(if ended == Ended::Drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })

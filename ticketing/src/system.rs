@@ -17,7 +17,7 @@ use payments::StripeConfig;
 use payments::gateway::PaymentGateway;
 
 use crate::config::Config;
-use crate::data::DataDirectory;
+use crate::data::{DataDirectory, EVENTS};
 
 /// Every service, ready to run.
 pub(crate) struct System {
@@ -34,7 +34,7 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = config.jwt_key.clone().map_or_else(|| data.session_key(), Ok)?;
         let sessions = Sessions::new(&key, clock.clone());
-        let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open(&data.file("events.db"))?);
+        let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open(&data.file(EVENTS))?);
         let jobs = Arc::new(SqliteJobs::open(&data.file("expiration.db"))?);
         let database = |name: &str, schemas: &[&Schema]| open(&data.file(name), schemas, &clock);
         let simulator = || database("stripe-simulator.db", stripe_simulator::SCHEMAS);

@@ -27,7 +27,7 @@ async fn dead_letters_are_listed_shown_replayed_and_dropped_while_the_system_run
 
     let _system = System::start(data.path());
     let is_there = |id: &str| tool(data.path(), &["list"]).1.contains(id);
-    wait_until("all have rejected it", || tool(data.path(), &["list"]).1.lines().count() == 4);
+    wait_until("all have rejected it", || tool(data.path(), &["list"]).1.lines().count() == 4).await;
     for listener in LISTENERS {
         assert!(is_there(&format!("1/{listener} ")));
     }
@@ -42,10 +42,10 @@ async fn dead_letters_are_listed_shown_replayed_and_dropped_while_the_system_run
     // Taken from the dead letters; it can come back only from the listener.
     let replayed = format!("{first}: will be delivered again\n");
     assert_eq!(tool(data.path(), &["replay", &first]), (true, replayed));
-    wait_until("it is rejected again", || is_there(&first));
+    wait_until("it is rejected again", || is_there(&first)).await;
     let (_, said) = tool(data.path(), &["replay", "--all"]);
     assert_eq!(said.lines().count(), 3, "{said}");
-    wait_until("they are rejected again", || is_there(&first) && is_there(&second));
+    wait_until("they are rejected again", || is_there(&first) && is_there(&second)).await;
 
     assert_eq!(tool(data.path(), &["drop", &first, &second]).1, format!("{first}: dropped\n{second}: dropped\n"));
     for action in ["drop", "replay", "show"] {
@@ -71,11 +71,11 @@ fn tool(data: &Path, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < Duration::from_secs(60), "still waiting until {what}");
-        std::thread::sleep(Duration::from_millis(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -34,6 +34,12 @@ macro_rules! bus_contract {
                 what_is_retried_survives_reopening
                 what_is_rejected_becomes_a_dead_letter
                 what_is_rejected_does_not_come_again
+                a_replayed_dead_letter_goes_to_its_listener_alone
+                a_replay_waits_for_a_listener_that_is_away
+                a_replayed_dead_letter_can_be_rejected_again
+                a_dropped_dead_letter_is_gone
+                dead_letters_are_read_in_pages
+                a_rewound_durable_gets_everything_again
                 a_repeated_message_is_dropped
                 a_reader_that_goes_away_hands_on_what_it_held
                 what_others_hold_does_not_hide_what_is_new
@@ -281,7 +287,7 @@ pub async fn what_is_retried_survives_reopening(data: &dyn Data<dyn Bus>) {
 /// A dead letter tells who rejected what, why, and after how many attempts; it survives reopening.
 pub async fn what_is_rejected_becomes_a_dead_letter(data: &dyn Data<dyn Bus>) {
     let bus = data.open().await;
-    assert_eq!(bus.dead_letters(10).await.expect("dead letters"), []);
+    assert_eq!(bus.dead_letters(None, 10).await.expect("dead letters"), []);
     let traced = Message { traceparent: Some(TraceParent::generate()), ..message(1) };
     bus.publish(&[traced.clone(), message(2)]).await.expect("publish");
     for (durable, reason) in [(TICKETS, "no such ticket"), (PAYMENTS, "é \"quoted\"")] {
@@ -298,13 +304,13 @@ pub async fn what_is_rejected_becomes_a_dead_letter(data: &dyn Data<dyn Bus>) {
         }
     }
     for bus in [bus, data.open().await] {
-        let letters = bus.dead_letters(10).await.expect("dead letters");
+        let letters = bus.dead_letters(None, 10).await.expect("dead letters");
         let mut told: Vec<_> =
             letters.iter().map(|letter| (&*letter.listener, &*letter.reason, letter.attempts)).collect();
         told.sort_unstable();
         assert_eq!(told, [(PAYMENTS.name, "é \"quoted\"", 2), (TICKETS.name, "no such ticket", 2)]);
         assert!(letters.iter().all(|letter| letter.message == traced));
-        assert_eq!(bus.dead_letters(1).await.expect("dead letters").len(), 1);
+        assert_eq!(bus.dead_letters(None, 1).await.expect("dead letters").len(), 1);
     }
 }
 
@@ -333,7 +339,132 @@ pub async fn what_is_rejected_does_not_come_again(data: &dyn Data<dyn Bus>) {
             number => assert_eq!(number, 3, "a rejected message came again"),
         }
     }
-    assert_eq!(bus.dead_letters(10).await.expect("dead letters").len(), 2);
+    assert_eq!(bus.dead_letters(None, 10).await.expect("dead letters").len(), 2);
+}
+
+/// What another process replays reaches a reader that waits, once, as it was first published; other durables of the
+/// same subject do not notice. Repeated, a replay changes nothing.
+pub async fn a_replayed_dead_letter_goes_to_its_listener_alone(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    let tickets = bus.subscribe(TICKETS).await.expect("subscribe");
+    let payments = bus.subscribe(PAYMENTS).await.expect("subscribe");
+    let traced = Message { traceparent: Some(TraceParent::generate()), ..message(1) };
+    bus.publish(std::slice::from_ref(&traced)).await.expect("publish");
+    settle(&*payments, &take(&*payments, 1).await[0], Verdict::Ack).await;
+    reject(&*tickets, 1).await;
+    let letters = bus.dead_letters(None, 10).await.expect("dead letters");
+
+    let tool = data.open().await;
+    let replay = async {
+        tokio::task::yield_now().await;
+        assert!(tool.replay_dead_letter(&letters[0].id).await.expect("replay"));
+        assert!(!tool.replay_dead_letter(&letters[0].id).await.expect("replay"));
+    };
+    let (again, ()) = tokio::join!(take(&*tickets, 1), replay);
+    assert_eq!((again[0].attempt, &again[0].message), (1, &traced));
+    settle(&*tickets, &again[0], Verdict::Ack).await;
+    assert_eq!(bus.dead_letters(None, 10).await.expect("dead letters"), []);
+
+    publish(&*bus, 2..3).await;
+    assert_eq!(numbers(&take(&*tickets, 1).await), [2]);
+    assert_eq!(numbers(&take(&*payments, 1).await), [2]);
+}
+
+/// A replay is durable: it is delivered when its listener is back.
+pub async fn a_replay_waits_for_a_listener_that_is_away(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    publish(&*bus, 1..2).await;
+    reject(&*bus.subscribe(TICKETS).await.expect("subscribe"), 1).await;
+    let letters = bus.dead_letters(None, 10).await.expect("dead letters");
+    drop(bus);
+    assert!(data.open().await.replay_dead_letter(&letters[0].id).await.expect("replay"));
+    let bus = data.open().await;
+    let reader = bus.subscribe(TICKETS).await.expect("subscribe");
+    let again = take(&*reader, 1).await.remove(0);
+    assert_eq!(again.message, letters[0].message);
+    settle(&*reader, &again, Verdict::Retry(Duration::ZERO)).await;
+    assert_eq!(take(&*reader, 1).await[0].message, letters[0].message);
+}
+
+/// What is rejected again is a dead letter again, of the message that was published at first.
+pub async fn a_replayed_dead_letter_can_be_rejected_again(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    let reader = bus.subscribe(TICKETS).await.expect("subscribe");
+    publish(&*bus, 1..2).await;
+    reject(&*reader, 1).await;
+    for _ in 0..3 {
+        let letters = bus.dead_letters(None, 10).await.expect("dead letters");
+        assert_eq!(letters.len(), 1);
+        assert_eq!((&*letters[0].listener, &letters[0].message), (TICKETS.name, &message(1)));
+        assert!(bus.replay_dead_letter(&letters[0].id).await.expect("replay"));
+        reject(&*reader, 1).await;
+    }
+    assert_eq!(bus.dead_letters(None, 10).await.expect("dead letters").len(), 1);
+}
+
+/// What is dropped is neither listed nor delivered; what is not there can be neither dropped nor replayed.
+pub async fn a_dropped_dead_letter_is_gone(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    let reader = bus.subscribe(TICKETS).await.expect("subscribe");
+    publish(&*bus, 1..3).await;
+    reject(&*reader, 2).await;
+    let letters = bus.dead_letters(None, 10).await.expect("dead letters");
+    assert!(bus.drop_dead_letter(&letters[0].id).await.expect("drop"));
+    for id in [&letters[0].id, "", "0", "17", "-1", "99/tickets_order-created", "\u{e9}"] {
+        assert!(!bus.drop_dead_letter(id).await.expect("an answer"), "{id}");
+        assert!(!bus.replay_dead_letter(id).await.expect("an answer"), "{id}");
+    }
+    assert_eq!(bus.dead_letters(None, 10).await.expect("dead letters"), letters[1..]);
+    publish(&*bus, 3..4).await;
+    assert_eq!(numbers(&take(&*reader, 1).await), [3]);
+}
+
+/// Each page begins after the last of the one before, whatever has become of that; each letter has an id of its own.
+pub async fn dead_letters_are_read_in_pages(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    publish(&*bus, 0..5).await;
+    for durable in [TICKETS, PAYMENTS] {
+        reject(&*bus.subscribe(durable).await.expect("subscribe"), 5).await;
+    }
+    let (mut after, mut pages, mut ids) = (None, Vec::new(), BTreeSet::new());
+    loop {
+        let page = bus.dead_letters(after.as_deref(), 4).await.expect("dead letters");
+        let Some(last) = page.last() else { break };
+        after = Some(last.id.clone());
+        assert!(bus.drop_dead_letter(&last.id).await.expect("drop"));
+        pages.push(page.len());
+        ids.extend(page.into_iter().map(|letter| letter.id));
+    }
+    assert_eq!((pages, ids.len()), (vec![4, 4, 2], 10));
+}
+
+/// After rewinding, a durable's readers get all that was ever published, settled or held; other durables go on.
+pub async fn a_rewound_durable_gets_everything_again(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    let tickets = bus.subscribe(TICKETS).await.expect("subscribe");
+    let payments = bus.subscribe(PAYMENTS).await.expect("subscribe");
+    publish(&*bus, 0..10).await;
+    for delivery in take(&*payments, 10).await {
+        settle(&*payments, &delivery, Verdict::Ack).await;
+    }
+    let mut held = take(&*tickets, 10).await;
+    for delivery in held.drain(..8) {
+        settle(&*tickets, &delivery, Verdict::Ack).await;
+    }
+    bus.rewind(TICKETS).await.expect("rewind");
+    // An engine may have cut it off.
+    let again = bus.subscribe(TICKETS).await.expect("subscribe");
+    drop(tickets);
+    take_all(&*again, &(0..10).collect::<Vec<_>>()).await;
+    drop((again, bus));
+
+    let bus = data.open().await;
+    bus.rewind(TICKETS).await.expect("rewind");
+    drop(bus);
+    let bus = data.open().await;
+    take_all(&*bus.subscribe(TICKETS).await.expect("subscribe"), &(0..10).collect::<Vec<_>>()).await;
+    publish(&*bus, 10..11).await;
+    assert_eq!(numbers(&take(&*payments, 1).await), [10]);
 }
 
 /// A message id is delivered once, however often it is published: at once, later, and after reopening.
@@ -515,6 +646,12 @@ async fn take_all(reader: &dyn Subscription, expected: &[u32]) -> Vec<Delivery> 
 
 async fn settle(reader: &dyn Subscription, delivery: &Delivery, verdict: Verdict) {
     reader.settle(delivery, verdict).await.expect("settle");
+}
+
+async fn reject(reader: &dyn Subscription, many: usize) {
+    for delivery in take(reader, many).await {
+        settle(reader, &delivery, Verdict::Reject("never".into())).await;
+    }
 }
 
 fn numbers(deliveries: &[Delivery]) -> Vec<u32> {

@@ -79,6 +79,8 @@ pub enum Verdict {
 /// A message that a listener rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
+    /// Names it among those that are there; the engine's choice.
+    pub id: String,
     /// The durable that rejected it.
     pub listener: String,
     /// Why.
@@ -105,8 +107,20 @@ pub trait Bus: Send + Sync + 'static {
     /// one durable share its messages.
     async fn subscribe(&self, durable: Durable) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// What listeners rejected, the oldest first.
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
+    /// Delivers everything to this durable again, from the beginning of the stream, also what is being handled now. That
+    /// it will is durable when this returns. Its readers may fail then, once, and have to be opened anew.
+    async fn rewind(&self, durable: Durable) -> Result<(), BusError>;
+
+    /// What listeners rejected, the oldest first: of that, what comes after the dead letter `after`, at most `limit`.
+    /// Empty once there are no more.
+    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
+
+    /// Delivers a dead letter as if for the first time, to the listener that rejected it and to no other, and puts it
+    /// aside no longer. False when there is none of this id. Cut off in between, it may do the first without the second.
+    async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError>;
+
+    /// Forgets a dead letter for good. False when there is none of this id.
+    async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError>;
 
     /// Whether the bus answers.
     async fn ping(&self) -> Result<(), BusError>;

@@ -1,7 +1,8 @@
 //! The bus on NATS JetStream: one stream with all events, and a durable pull consumer for every [`Durable`].
 //!
 //! The stream's subjects are the names of the events. It keeps every event, so that a new service catches up on
-//! history. What a listener rejects goes to a second stream, `<stream>-dead-letters`.
+//! history. What a listener rejects goes to a second stream, `<stream>-dead-letters`; replayed, it comes back under
+//! `<stream>-replays.<durable>`, a subject of the first stream that this durable alone reads.
 //!
 //! A reader asks the server for as many messages as it has room for, and holds them by telling the server every few
 //! seconds that it is still at work. So a process that dies gives up what it held within ten seconds, however long its
@@ -13,6 +14,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::error::Error;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,8 +22,10 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::stream::{
+    Config as StreamConfig, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType, Stream,
+};
 use async_nats::jetstream::{AckKind, Context, ContextBuilder, Message as Arrival};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, ServerAddr, StatusCode, Subscriber};
 use async_trait::async_trait;
@@ -94,6 +98,9 @@ const ATTEMPTS: &str = "Dead-Letter-Attempts";
 const SUBJECT: &str = "Dead-Letter-Subject";
 const ORIGINAL_ID: &str = "Dead-Letter-Message-Id";
 
+/// What begins the message id of a replay: replaying twice at the same time delivers once.
+const REPLAY: &str = "replay";
+
 /// Marks a stream as made by this program, for these.
 const MADE_FOR: &str = "made-for";
 const EVENTS: &str = "events";
@@ -140,11 +147,26 @@ impl NatsBus {
     ///
     /// Fails when the server can not be reached, and for a stream that is not ours to use.
     pub async fn connect(config: &NatsConfig) -> Result<Self, BusError> {
+        let bus = Self::open(config).await?;
+        bus.server.ensure_stream(events_stream(config)).await?;
+        bus.server.ensure_stream(dead_letter_stream(config)).await?;
+        Ok(bus)
+    }
+
+    /// Connects to streams that are there, and leaves them as they are: for tools.
+    pub async fn connect_to_existing(config: &NatsConfig) -> Result<Self, BusError> {
+        let bus = Self::open(config).await?;
+        for name in [config.stream.clone(), dead_letters_of(&config.stream)] {
+            let missing = |error| BusError(format!("the stream {name}: {}", told(&error)));
+            bus.server.context.get_stream(&name).await.map_err(missing)?;
+        }
+        Ok(bus)
+    }
+
+    async fn open(config: &NatsConfig) -> Result<Self, BusError> {
         let (client, changes) = connect(config).await?;
         let context = ContextBuilder::new().timeout(ANSWER).max_ack_inflight(16 * PUBLISH_WINDOW).build(client.clone());
         let server = Server { client, context, stream: config.stream.as_str().into(), changes };
-        server.ensure_stream(events_stream(config)).await?;
-        server.ensure_stream(dead_letter_stream(config)).await?;
         Ok(Self { server, owner: config.owner.clone() })
     }
 
@@ -164,11 +186,22 @@ impl NatsBus {
         Ok(messages)
     }
 
+    /// A dead letter as it is stored, and the stream it is in.
+    async fn dead_letter(&self, id: &str) -> Result<Option<(Stream, StreamMessage)>, BusError> {
+        self.server.connected()?;
+        let Ok(sequence) = id.parse::<NonZeroU64>() else { return Ok(None) };
+        let stream = self.server.context.get_stream(dead_letters_of(&self.server.stream)).await.map_err(unavailable)?;
+        match stream.get_raw_message(sequence.get()).await {
+            Ok(letter) => Ok(letter.headers.get(LISTENER).is_some().then_some((stream, letter))),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     async fn consumer(&self, durable: Durable) -> Result<Consumer<pull::Config>, BusError> {
         let Server { context, stream, .. } = &self.server;
         let mut config = pull::Config {
             durable_name: Some(durable.name.into()),
-            filter_subject: durable.subject.as_str().into(),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
             ack_wait: ACK_WAIT,
@@ -176,6 +209,11 @@ impl NatsBus {
             max_ack_pending: MAX_ACK_PENDING,
             ..pull::Config::default()
         };
+        if self.server.replays() {
+            config.filter_subjects = vec![durable.subject.as_str().into(), replays_of(stream, durable.name)];
+        } else {
+            config.filter_subject = durable.subject.as_str().into();
+        }
         if let Some(owner) = &self.owner {
             let existing = context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, &**stream).await;
             let other = existing.ok().and_then(|consumer| consumer.cached_info().config.metadata.get(OWNER).cloned());
@@ -223,17 +261,59 @@ impl Bus for NatsBus {
         Ok(Box::new(NatsSubscription::open(self.server.clone(), durable, consumer).await?))
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+    async fn rewind(&self, durable: Durable) -> Result<(), BusError> {
+        self.server.connected()?;
+        // Refused if it is somebody else's. Its readers make it anew if we do not come to it.
+        self.consumer(durable).await?;
+        let Server { context, stream, .. } = &self.server;
+        context.delete_consumer_from_stream(durable.name, stream).await.map_err(unavailable)?;
+        self.consumer(durable).await.map(|_| ())
+    }
+
+    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         self.server.connected()?;
         let stream = dead_letters_of(&self.server.stream);
+        let Ok(mut after) = after.map_or(Ok(0), str::parse) else { return Ok(Vec::new()) };
         let mut letters = Vec::new();
-        for arrival in self.server.read(&stream, "", 0, limit).await? {
-            match dead_letter(&arrival) {
-                Some(letter) => letters.push(letter),
-                None => warn!(stream, subject = %arrival.subject, "what is in the dead letters is none"),
+        loop {
+            let wanted = limit - letters.len();
+            let arrivals = self.server.read(&stream, "", after, wanted).await?;
+            for arrival in &arrivals {
+                after = arrival.info().map_err(unavailable)?.stream_sequence;
+                match dead_letter(arrival, after) {
+                    Some(letter) => letters.push(letter),
+                    None => warn!(stream, subject = %arrival.subject, "what is in the dead letters is none"),
+                }
+            }
+            if arrivals.len() < wanted || letters.len() == limit {
+                return Ok(letters);
             }
         }
-        Ok(letters)
+    }
+
+    async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        let Some((stream, letter)) = self.dead_letter(id).await? else { return Ok(false) };
+        if !self.server.replays() {
+            return Err(BusError("replaying dead letters needs NATS 2.10 or later".into()));
+        }
+        let mut headers = HeaderMap::new();
+        let ours = [MESSAGE_ID, LISTENER, REASON, ATTEMPTS, SUBJECT];
+        for (name, values) in letter.headers.iter().filter(|(name, _)| !ours.contains(&name.as_ref())) {
+            values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+        }
+        let named = |name| letter.headers.get(name).map(|value| value.as_str()).unwrap_or_default();
+        headers.insert(MESSAGE_ID, format!("{REPLAY}/{}", named(MESSAGE_ID)));
+        let subject = replays_of(&self.server.stream, named(LISTENER));
+        let publish = PublishMessage::build().headers(headers).payload(letter.payload);
+        stored(self.server.context.send_publish(subject, publish).await.map_err(unavailable)?).await?;
+        stream.delete_message(letter.sequence).await.map_err(unavailable)
+    }
+
+    async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        match self.dead_letter(id).await? {
+            Some((stream, letter)) => stream.delete_message(letter.sequence).await.map_err(unavailable),
+            None => Ok(false),
+        }
     }
 
     async fn ping(&self) -> Result<(), BusError> {
@@ -299,9 +379,10 @@ fn parse_url(url: &str) -> Result<(ServerAddr, Option<Credentials>), BusError> {
 /// Nothing is deleted by age or number: the events are what new services learn from. When the server's storage is full,
 /// or a limit that an operator sets, it refuses new events, which then wait in the outboxes; it never drops old ones.
 fn events_stream(config: &NatsConfig) -> StreamConfig {
+    let replays = replays_of(&config.stream, "*");
     StreamConfig {
         description: Some("Events of Ticketing".into()),
-        subjects: Subject::ALL.map(|subject| subject.as_str().to_owned()).into(),
+        subjects: Subject::ALL.map(|subject| subject.as_str().to_owned()).into_iter().chain([replays]).collect(),
         max_message_size: MAX_MESSAGE_SIZE,
         ..stream(config.stream.clone(), EVENTS, config.replicas)
     }
@@ -339,6 +420,11 @@ fn dead_letters_of(stream: &str) -> String {
     format!("{stream}-dead-letters")
 }
 
+/// The subject of what is delivered again to a durable, or to `*`.
+fn replays_of(stream: &str, durable: &str) -> String {
+    format!("{stream}-replays.{durable}")
+}
+
 impl Server {
     /// Fails at once while there is no connection: what is sent then would wait in the client, to arrive after it has
     /// been sent again.
@@ -347,6 +433,11 @@ impl Server {
             State::Connected => Ok(()),
             State::Pending | State::Disconnected => Err(BusError("there is no connection to NATS".into())),
         }
+    }
+
+    /// Whether the server knows consumers of several subjects. An older one would deliver every event to such.
+    fn replays(&self) -> bool {
+        self.client.is_server_compatible(2, 10, 0)
     }
 
     /// How often the connection has been made.
@@ -427,7 +518,7 @@ impl Server {
     async fn put_aside(&self, arrival: &Arrival, durable: Durable, reason: &str) -> Result<(), BusError> {
         let info = arrival.info().map_err(unavailable)?;
         let mut headers = arrival.headers.clone().unwrap_or_default();
-        if let Some(id) = header(arrival, MESSAGE_ID) {
+        if let Some(id) = header(arrival, ORIGINAL_ID).or(header(arrival, MESSAGE_ID)) {
             headers.insert(ORIGINAL_ID, id);
         }
         // Not the id of the message, which may be published again and be rejected again.
@@ -435,7 +526,7 @@ impl Server {
         headers.insert(LISTENER, durable.name);
         headers.insert(REASON, one_line(reason));
         headers.insert(ATTEMPTS, info.delivered.to_string());
-        headers.insert(SUBJECT, arrival.subject.as_str());
+        headers.insert(SUBJECT, durable.subject.as_str());
         let subject = format!("{}.{}", dead_letters_of(&self.stream), durable.name);
         let publish = PublishMessage::build().headers(headers).payload(arrival.payload.clone());
         stored(self.context.send_publish(subject, publish).await.map_err(unavailable)?).await?;
@@ -740,13 +831,15 @@ async fn stored(ack: async_nats::jetstream::context::PublishAckFuture) -> Result
 
 /// What was published; `Err` says why it was not by us.
 fn message(arrival: &Arrival, subject: Subject) -> Result<Message, &'static str> {
-    let id = header(arrival, MESSAGE_ID).ok_or("it has no message id")?.to_owned();
+    // A replay has another of its own.
+    let id = header(arrival, ORIGINAL_ID).or(header(arrival, MESSAGE_ID)).ok_or("it has no message id")?.to_owned();
     let payload = String::from_utf8(arrival.payload.to_vec()).map_err(|_| "the payload is not UTF-8")?;
     Ok(Message { id, subject, payload, traceparent: header(arrival, TRACEPARENT).and_then(TraceParent::parse) })
 }
 
-fn dead_letter(arrival: &Arrival) -> Option<DeadLetter> {
+fn dead_letter(arrival: &Arrival, position: u64) -> Option<DeadLetter> {
     Some(DeadLetter {
+        id: position.to_string(),
         listener: header(arrival, LISTENER)?.to_owned(),
         reason: header(arrival, REASON)?.to_owned(),
         attempts: header(arrival, ATTEMPTS)?.parse().ok()?,

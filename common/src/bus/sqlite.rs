@@ -3,22 +3,29 @@
 //! The log keeps every event, so that a new service catches up on history. A durable's *position* says that every
 //! event up to it is settled, but for those set down in `unsettled`: an event whose handling is put off does not hold
 //! up the position, so a restart repeats little.
+//!
+//! Another process may replay dead letters while this one reads: it adds to `unsettled`, where readers look every now
+//! and then.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::{Bus, BusError, DeadLetter, Delivery, Durable, Message, Subscription, Verdict};
 use crate::events::Subject;
 use crate::sqlite::{SqliteError, SqliteFile};
 use crate::store::sqlite::{subject, traceparent};
 use crate::trace::TraceParent;
+
+/// How often a durable looks for what another process has replayed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS events (
@@ -109,20 +116,64 @@ impl Bus for SqliteBus {
         }))
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
-        let sql = "SELECT message_id, subject, payload, traceparent, durable, reason, attempts
-                   FROM dead_letters JOIN events USING (seq) ORDER BY seq, durable LIMIT ?1";
+    async fn rewind(&self, durable: Durable) -> Result<(), BusError> {
+        let consumer = self.consumer(durable).await?;
+        {
+            let mut progress = lock(&consumer.progress);
+            progress.in_flight.clear();
+            progress.cursor = 0;
+        }
+        let begin = move |db: &Connection| {
+            db.execute("UPDATE durables SET position = 0 WHERE name = ?1", [durable.name]).map(|_| ())
+        };
+        self.file.write(begin).await?;
+        consumer.returned.notify_one();
+        Ok(())
+    }
+
+    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        let Some((after, listener)) = after.map_or(Some((0, "")), parse_id) else { return Ok(Vec::new()) };
+        let sql = "SELECT message_id, subject, payload, traceparent, durable, reason, attempts, seq
+                   FROM dead_letters JOIN events USING (seq)
+                   WHERE (seq, durable) > (?1, ?2) ORDER BY seq, durable LIMIT ?3";
         Ok(self.file.read(|db| {
             let letter = |row: &Row<'_>| {
+                let (seq, listener): (i64, String) = (row.get(7)?, row.get(4)?);
                 Ok(DeadLetter {
+                    id: format!("{seq}/{listener}"),
                     message: message(row)?,
-                    listener: row.get(4)?,
+                    listener,
                     reason: row.get(5)?,
                     attempts: row.get(6)?,
                 })
             };
-            db.prepare_cached(sql)?.query_map([limit], letter)?.collect()
+            db.prepare_cached(sql)?.query_map(params![after, listener, limit], letter)?.collect()
         })?)
+    }
+
+    async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        let Some((seq, listener)) = parse_id(id) else { return Ok(false) };
+        let durable = listener.to_owned();
+        let put_back = move |db: &Connection| {
+            let found = remove_dead_letter(db, seq, &durable)?;
+            if found {
+                let sql = "INSERT OR IGNORE INTO unsettled (durable, seq, attempts) VALUES (?1, ?2, 0)";
+                db.execute(sql, params![durable, seq])?;
+            }
+            Ok(found)
+        };
+        let found = self.file.write(put_back).await?;
+        if let Some(consumer) = lock(&self.consumers).get(listener) {
+            lock(&consumer.progress).looked_at = None;
+            consumer.returned.notify_one();
+        }
+        Ok(found)
+    }
+
+    async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        let Some((seq, listener)) = parse_id(id) else { return Ok(false) };
+        let listener = listener.to_owned();
+        Ok(self.file.write(move |db| remove_dead_letter(db, seq, &listener)).await?)
     }
 
     async fn ping(&self) -> Result<(), BusError> {
@@ -149,6 +200,8 @@ struct Progress {
     later: BTreeMap<i64, u32>,
     /// When each of `later` is due.
     due: BTreeSet<(Instant, i64)>,
+    /// When `unsettled` was last read, unless it is to be read at once.
+    looked_at: Option<Instant>,
 }
 
 struct InFlight {
@@ -160,14 +213,25 @@ struct InFlight {
 
 impl Progress {
     fn load(db: &Connection, durable: &str) -> rusqlite::Result<Self> {
-        let now = Instant::now();
-        let later: BTreeMap<i64, u32> = db
-            .prepare("SELECT seq, attempts FROM unsettled WHERE durable = ?1")?
-            .query_map([durable], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        let due = later.keys().map(|seq| (now, *seq)).collect();
         let cursor = db.query_row("SELECT position FROM durables WHERE name = ?1", [durable], |row| row.get(0))?;
-        Ok(Self { cursor, later, due, in_flight: BTreeMap::new() })
+        let mut progress = Self { cursor, ..Self::default() };
+        progress.look(db, durable)?;
+        Ok(progress)
+    }
+
+    /// Takes in what is to be delivered again and not known yet.
+    fn look(&mut self, db: &Connection, durable: &str) -> rusqlite::Result<()> {
+        let now = Instant::now();
+        let mut query = db.prepare_cached("SELECT seq, attempts FROM unsettled WHERE durable = ?1")?;
+        let mut rows = query.query([durable])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get(0)?;
+            if !self.is_known(seq) {
+                self.put_off(seq, row.get(1)?, now);
+            }
+        }
+        self.looked_at = Some(now);
+        Ok(())
     }
 
     fn put_off(&mut self, seq: i64, attempts: u32, until: Instant) {
@@ -188,11 +252,14 @@ impl Progress {
     fn take(
         &mut self,
         db: &Connection,
-        subject: Subject,
+        durable: Durable,
         reader: u64,
         limit: usize,
     ) -> rusqlite::Result<Vec<Delivery>> {
         let mut deliveries = Vec::new();
+        if self.looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
+            self.look(db, durable.name)?;
+        }
         let now = Instant::now();
         while deliveries.len() < limit
             && let Some(&(due, seq)) = self.due.first()
@@ -209,7 +276,7 @@ impl Progress {
             "SELECT message_id, subject, payload, traceparent, seq FROM events
              WHERE subject = ?1 AND seq > ?2 ORDER BY seq",
         )?;
-        let mut rows = query.query(params![subject.as_str(), self.cursor])?;
+        let mut rows = query.query(params![durable.subject.as_str(), self.cursor])?;
         // Not limited by the query: what is known already must not hide what comes after it.
         while deliveries.len() < limit
             && let Some(row) = rows.next()?
@@ -246,8 +313,7 @@ impl Subscription for SqliteSubscription {
             arrivals.mark_unchanged();
             let (deliveries, due) = {
                 let mut progress = lock(&self.consumer.progress);
-                let deliveries =
-                    self.file.read(|db| progress.take(db, self.consumer.durable.subject, self.reader, limit))?;
+                let deliveries = self.file.read(|db| progress.take(db, self.consumer.durable, self.reader, limit))?;
                 (deliveries, progress.due.first().map(|(due, _)| *due))
             };
             if !deliveries.is_empty() {
@@ -264,6 +330,7 @@ impl Subscription for SqliteSubscription {
                 changed = arrivals.changed() => changed.map_err(|_| BusError("it has been closed".into()))?,
                 () = self.consumer.returned.notified() => {}
                 () = due_again => {}
+                () = sleep(LOOK_INTERVAL) => {}
             }
         }
     }
@@ -352,6 +419,18 @@ fn forget(db: &Connection, durable: &str, token: u64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM unsettled WHERE durable = ?1 AND seq = ?2")?
         .execute(params![durable, token])
         .map(|_| ())
+}
+
+/// A dead letter's id, `<seq>/<listener>`, in its parts.
+fn parse_id(id: &str) -> Option<(i64, &str)> {
+    let (seq, listener) = id.split_once('/')?;
+    Some((seq.parse().ok()?, listener))
+}
+
+/// False when there is none.
+fn remove_dead_letter(db: &Connection, seq: i64, durable: &str) -> rusqlite::Result<bool> {
+    let removed = db.execute("DELETE FROM dead_letters WHERE seq = ?1 AND durable = ?2", params![seq, durable])?;
+    Ok(removed > 0)
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {

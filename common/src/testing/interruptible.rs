@@ -60,8 +60,20 @@ impl Bus for InterruptibleBus {
         self.bus.subscribe(durable).await
     }
 
-    async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
-        self.bus.dead_letters(limit).await
+    async fn rewind(&self, durable: Durable) -> Result<(), BusError> {
+        self.bus.rewind(durable).await
+    }
+
+    async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
+        self.bus.dead_letters(after, limit).await
+    }
+
+    async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        self.bus.replay_dead_letter(id).await
+    }
+
+    async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError> {
+        self.bus.drop_dead_letter(id).await
     }
 
     async fn ping(&self) -> Result<(), BusError> {
