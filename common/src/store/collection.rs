@@ -179,6 +179,7 @@ impl<T: Entity> Collection<T> {
             if entity.version() == version {
                 return Ok(Some(entity));
             }
+            debug_assert_eq!(entity.version(), version + 1, "a change is one version");
             match self.replace(&entity, event).await {
                 Ok(()) => return Ok(Some(entity)),
                 Err(StoreError::Conflict) => {}
