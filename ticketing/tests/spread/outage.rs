@@ -133,3 +133,31 @@ async fn without_redis_everybody_buys_and_what_expires_meanwhile_ends_later() {
     system.only_unready(&[], "").await;
     system.agrees(&[ann, bob], []).await;
 }
+
+#[tokio::test]
+async fn a_nats_or_redis_that_is_mute_holds_up_no_request_and_is_made_up_for() {
+    let Some(system) = Spread::start(Duration::from_secs(900)).await else { return };
+    let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let engines = &system.engines;
+    let cases = [
+        (&engines.nats.way, &["tickets", "orders", "payments", "expiration"][..], "bus"),
+        (&engines.redis.way, &["expiration"], "jobs"),
+    ];
+    for (way, unready, why) in cases {
+        way.silence();
+        let listed = in_time(async || {
+            let asked = Instant::now();
+            ann.listing("Concert", "20").send().await.expect(201);
+            if asked.elapsed() > TWO_SECONDS { Err(format!("{:?}", asked.elapsed())) } else { Ok(()) }
+        });
+        listed.await;
+        system.only_unready(unready, why).await;
+        way.cut();
+        way.open();
+        system.only_unready(&[], "").await;
+        let order = bob.order(&ann.list_ticket("Opera", "20").await).await;
+        bob.pay(&order, "tok_visa").await;
+        bob.sees_complete(&order).await;
+    }
+    system.agrees(&[ann, bob], []).await;
+}
