@@ -20,7 +20,7 @@ struct Config {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config: Config = read(Config::command());
+    let config: Config = read(Config::command().mut_arg("stripe_key", |key| key.required(true)));
     let gateway = config.stripe.gateway().map_err(NotStarted::because);
     let build = |database: &_, sessions| Ok(payments::service(database, sessions, gateway?));
     config.service.run("payments", payments::SCHEMAS, Some(config.bus), build).await
