@@ -3,6 +3,8 @@
 //! It remembers a delayed job for every order that may still expire (`listeners`) and publishes
 //! `expiration:complete` when the job is due (`worker`). What that does to the order is for the orders service to say.
 //!
+//! When the jobs have been lost, it reads the history of orders again and schedules them anew.
+//!
 //! It has no HTTP API, no records and so no outbox: a job is what is left to publish.
 
 mod alarm;
@@ -30,8 +32,10 @@ struct AppState {
 /// The service on these engines.
 pub fn service(jobs: Arc<dyn DelayedJobs>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Service {
     let app = AppState { jobs: jobs.clone(), alarm: Arc::new(Alarm::new(clock.clone())) };
-    let worker = Worker { jobs: jobs.clone(), bus, clock, alarm: app.alarm.clone() };
-    Service::new("expiration").listeners(listeners(app)).worker(|stop| worker.run(stop)).probe("jobs", move || {
+    let alarm = app.alarm.clone();
+    let listeners = listeners(app);
+    let worker = Worker { jobs: jobs.clone(), bus, durables: listeners.durables(), clock, alarm };
+    Service::new("expiration").listeners(listeners).worker(|stop| worker.run(stop)).probe("jobs", move || {
         let jobs = jobs.clone();
         async move { jobs.ping().await }
     })

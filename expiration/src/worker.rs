@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::bus::{Bus, BusError, Message};
+use common::bus::{Bus, BusError, Durable, Message};
 use common::clock::{Clock, Timestamp};
 use common::events::{Event, ExpirationComplete};
 use common::ids::OrderId;
@@ -11,7 +11,7 @@ use common::jobs::{DelayedJobs, Job, JobsError};
 use common::trace::TraceParent;
 use metrics::{counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::alarm::Alarm;
 
@@ -30,7 +30,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The longest sleep. Whatever this process schedules wakes the worker in time; only jobs that other replicas schedule
 /// in an engine shared with them may have gone unnoticed meanwhile. Those replicas are awake for them, so this bounds
 /// how late they are should one of them die.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+///
+/// It also bounds how long it takes until lost jobs are noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 enum WorkError {
@@ -43,6 +45,8 @@ enum WorkError {
 pub(crate) struct Worker {
     pub(crate) jobs: Arc<dyn DelayedJobs>,
     pub(crate) bus: Arc<dyn Bus>,
+    /// What the jobs are made from.
+    pub(crate) durables: Vec<Durable>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Arc<Alarm>,
 }
@@ -52,12 +56,12 @@ impl Worker {
     pub(crate) async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.alarm.unset();
-            let outcome = self.publish_due(&stop).await;
+            let outcome = self.work(&stop).await;
             let rest = async {
                 match outcome {
                     Ok(next) => self.alarm.sleep_until(next).await,
                     Err(error) => {
-                        warn!(%error, "could not publish expirations; they are kept and tried again");
+                        warn!(%error, "could not tell what has expired; trying again");
                         self.clock.sleep_until(self.clock.now().plus(PAUSE)).await;
                     }
                 }
@@ -65,6 +69,26 @@ impl Worker {
             // Cancelled or rested: the loop looks which.
             let _rested = stop.run_until_cancelled(rest).await;
         }
+    }
+
+    async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
+        self.rebuild_if_lost().await?;
+        self.publish_due(stop).await
+    }
+
+    /// Has the listeners read all events again if the jobs made from them were lost: an order that was completed or
+    /// cancelled loses its job again, or expires to no effect.
+    ///
+    /// Once the bus has gone back it is sure that all will be read, whoever crashes; before, nothing is marked.
+    async fn rebuild_if_lost(&self) -> Result<(), WorkError> {
+        if self.jobs.is_complete().await? {
+            return Ok(());
+        }
+        info!("the delayed jobs are new, or were lost: scheduling them from the history of orders");
+        for durable in &self.durables {
+            self.bus.rewind(*durable).await?;
+        }
+        Ok(self.jobs.mark_complete().await?)
     }
 
     /// Publishes what is due, and returns when to look again.

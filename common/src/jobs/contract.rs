@@ -32,12 +32,25 @@ macro_rules! jobs_contract {
                 jobs_due_are_counted_until_they_are_done
                 jobs_survive_reopening
                 many_due_at_once_come_in_bounded_batches
+                that_jobs_are_complete_is_remembered_once_said
             }
         }
     };
 }
 
 const LEASE: Duration = Duration::from_secs(30);
+
+/// A new engine is not complete; one that was said to be is, also after reopening.
+pub async fn that_jobs_are_complete_is_remembered_once_said(data: &dyn Data<dyn DelayedJobs>) {
+    let jobs = data.open().await;
+    assert!(!jobs.is_complete().await.expect("an answer"));
+    for _ in 0..2 {
+        jobs.mark_complete().await.expect("mark");
+        assert!(jobs.is_complete().await.expect("an answer"));
+    }
+    drop(jobs);
+    assert!(data.open().await.is_complete().await.expect("an answer"));
+}
 
 /// A job can be claimed from its time on.
 pub async fn a_job_is_not_claimed_before_its_time(data: &dyn Data<dyn DelayedJobs>) {

@@ -53,6 +53,13 @@ pub trait DelayedJobs: Send + Sync + 'static {
     /// How many jobs are due at `now` and not done.
     async fn count_due(&self, now: Timestamp) -> Result<u64, JobsError>;
 
+    /// Whether nothing has been lost since [`mark_complete`](Self::mark_complete): an engine that was emptied, or is new,
+    /// has forgotten that as well.
+    async fn is_complete(&self) -> Result<bool, JobsError>;
+
+    /// Says that every job that should be there is, or is bound to be scheduled.
+    async fn mark_complete(&self) -> Result<(), JobsError>;
+
     /// Whether the engine answers.
     async fn ping(&self) -> Result<(), JobsError>;
 }

@@ -6,7 +6,7 @@
 //!
 //! Redis must write an append-only file (`appendonly yes`) and must not evict (`maxmemory-policy noeviction`, the
 //! default). It then loses nothing when it is killed, and at most the last second in a power failure. Should it lose
-//! everything, [`RedisJobs::is_complete`] tells.
+//! everything, [`DelayedJobs::is_complete`] tells.
 
 use std::future::Future;
 use std::pin::pin;
@@ -100,17 +100,6 @@ impl RedisJobs {
         let jobs = Self { client, connection, keys, schedule, claim, forget };
         jobs.check_keys().await?;
         Ok(jobs)
-    }
-
-    /// Whether nothing has been lost since [`mark_complete`](Self::mark_complete): a Redis that was emptied, or is new, has
-    /// forgotten that as well.
-    pub async fn is_complete(&self) -> Result<bool, JobsError> {
-        self.run_command(&Cmd::exists(&self.keys.complete)).await
-    }
-
-    /// Says that every job that should be there is: at the end of scheduling them anew.
-    pub async fn mark_complete(&self) -> Result<(), JobsError> {
-        self.run_command(&Cmd::set(&self.keys.complete, 1)).await
     }
 
     /// Does what `command` says, and once more when the connection turns out to be lost: its end may be noticed only
@@ -233,6 +222,14 @@ impl DelayedJobs for RedisJobs {
 
     async fn count_due(&self, now: Timestamp) -> Result<u64, JobsError> {
         self.run_command(&Cmd::zcount(&self.keys.due, "-inf", now.as_millis())).await
+    }
+
+    async fn is_complete(&self) -> Result<bool, JobsError> {
+        self.run_command(&Cmd::exists(&self.keys.complete)).await
+    }
+
+    async fn mark_complete(&self) -> Result<(), JobsError> {
+        self.run_command(&Cmd::set(&self.keys.complete, 1)).await
     }
 
     async fn ping(&self) -> Result<(), JobsError> {

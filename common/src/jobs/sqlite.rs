@@ -16,6 +16,7 @@ const SCHEMA: &str = "
         id TEXT PRIMARY KEY, due INTEGER NOT NULL, claimable_at INTEGER NOT NULL, payload TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (claimable_at);
+    CREATE TABLE IF NOT EXISTS complete (yes INTEGER PRIMARY KEY) STRICT;
     CREATE INDEX IF NOT EXISTS jobs_by_deadline ON jobs (due);";
 
 /// Delayed jobs in one SQLite file.
@@ -82,6 +83,15 @@ impl DelayedJobs for SqliteJobs {
     async fn count_due(&self, now: Timestamp) -> Result<u64, JobsError> {
         let sql = "SELECT COUNT(*) FROM jobs WHERE due <= ?1";
         Ok(self.file.read(|db| db.prepare_cached(sql)?.query_row([now.as_millis()], |row| row.get(0)))?)
+    }
+
+    async fn is_complete(&self) -> Result<bool, JobsError> {
+        Ok(self.file.read(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM complete)", [], |row| row.get(0)))?)
+    }
+
+    async fn mark_complete(&self) -> Result<(), JobsError> {
+        let mark = |db: &Connection| db.execute("INSERT OR IGNORE INTO complete (yes) VALUES (1)", []).map(|_| ());
+        Ok(self.file.write(mark).await?)
     }
 
     async fn ping(&self) -> Result<(), JobsError> {

@@ -1,0 +1,102 @@
+//! What becomes of the jobs when Redis has lost everything.
+#![cfg(feature = "spread")]
+#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall end")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::bus::nats::{NatsBus, NatsConfig};
+use common::bus::{Bus, Durable, Message, Verdict};
+use common::clock::{Clock, SystemClock, Timestamp};
+use common::contract::soon;
+use common::events::{
+    ExpirationComplete, OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef,
+};
+use common::ids::{OrderId, TicketId, UserId};
+use common::jobs::DelayedJobs;
+use common::jobs::redis::RedisJobs;
+use common::money::Money;
+use common::service::{Ports, run};
+use common::testing::servers::{NATS, REDIS, Server};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const ORDERS: Durable = Durable { name: "orders_expiration-complete", subject: Subject::ExpirationComplete };
+
+/// By then the loss has been noticed and everything been read again.
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_expire_in_time_though_redis_has_lost_their_jobs() {
+    let (Some(nats), Some(redis)) = (Server::start(NATS).await, Server::start(REDIS).await) else { return };
+    let config = NatsConfig {
+        url: format!("nats://127.0.0.1:{}", nats.port()).into(),
+        client: "test".into(),
+        stream: "ticketing".into(),
+        replicas: 1,
+        owner: None,
+    };
+    let bus: Arc<dyn Bus> = Arc::new(NatsBus::connect(&config).await.unwrap());
+    let address = format!("127.0.0.1:{}", redis.port()).into();
+    let jobs: Arc<dyn DelayedJobs> = Arc::new(RedisJobs::connect(&address, "expiration").await.unwrap());
+    let service = expiration::service(jobs.clone(), bus.clone(), Arc::new(SystemClock));
+    let ports = Ports { http: None, admin: 0 };
+    let running = tokio::spawn(run(vec![service], Some(bus.clone()), ports, |_| {}));
+    until("the jobs are complete", async || jobs.is_complete().await.unwrap()).await;
+
+    let due = SystemClock.now().plus(TEN_SECONDS);
+    let (kept, cancelled) = (order(due), order(due));
+    bus.publish(&[Message::of(&kept), Message::of(&cancelled)]).await.unwrap();
+    until("both are scheduled", async || jobs.count_due(due).await.unwrap() == 2).await;
+    let ticket = TicketRef { id: cancelled.ticket.id };
+    bus.publish(&[Message::of(&OrderCancelled { id: cancelled.id, version: 1, ticket })]).await.unwrap();
+    until("one is cancelled", async || jobs.count_due(due).await.unwrap() == 1).await;
+
+    flush(redis.port()).await;
+    assert_eq!(jobs.next_due().await.unwrap(), None, "Redis has lost nothing");
+
+    let orders = bus.subscribe(ORDERS).await.unwrap();
+    loop {
+        let delivery = soon("the expiration", orders.next(1)).await.unwrap().remove(0);
+        let now = SystemClock.now();
+        orders.settle(&delivery, Verdict::Ack).await.unwrap();
+        let event: ExpirationComplete = serde_json::from_str(&delivery.message.payload).unwrap();
+        assert!(now >= due, "expired too early");
+        // The other may be told of too: the orders service knows that it is cancelled.
+        if event.order_id == kept.id {
+            assert!(now.since(due) < TEN_SECONDS, "expired too late");
+            break;
+        }
+        assert_eq!(event.order_id, cancelled.id);
+    }
+    assert!(jobs.is_complete().await.unwrap());
+    running.abort();
+}
+
+async fn flush(port: u16) {
+    let mut redis = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    redis.write_all(b"FLUSHALL\r\n").await.unwrap();
+    let mut answer = [0; 5];
+    redis.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"+OK\r\n");
+}
+
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    soon(what, async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+fn order(expires_at: Timestamp) -> OrderCreated {
+    OrderCreated {
+        id: OrderId::generate(expires_at),
+        version: 0,
+        status: OrderStatus::Created,
+        user_id: UserId::generate(expires_at),
+        expires_at,
+        ticket: OrderedTicket { id: TicketId::generate(expires_at), price: Money::from_cents(2000) },
+    }
+}
