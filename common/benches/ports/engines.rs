@@ -1,0 +1,92 @@
+//! The engines under test, each empty.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use common::bus::Bus;
+use common::bus::sqlite::SqliteBus;
+use common::jobs::DelayedJobs;
+use common::jobs::sqlite::SqliteJobs;
+use common::store::Store;
+use common::store::sqlite::SqliteStore;
+use tempfile::TempDir;
+
+use crate::store::SCHEMAS;
+
+pub(crate) const SQLITE: &str = "SQLite";
+#[cfg(feature = "spread")]
+pub(crate) const NATS: &str = "NATS";
+
+type Engine<P> = (&'static str, Arc<P>);
+
+/// Every engine there is here, by port.
+pub(crate) struct Engines {
+    pub(crate) stores: Vec<Engine<dyn Store>>,
+    pub(crate) buses: Vec<Engine<dyn Bus>>,
+    pub(crate) jobs: Vec<Engine<dyn DelayedJobs>>,
+    /// The URL of the NATS server.
+    #[cfg(feature = "spread")]
+    pub(crate) nats: Option<String>,
+    #[cfg(feature = "spread")]
+    _servers: Vec<common::testing::servers::Server>,
+    _directory: TempDir,
+}
+
+impl Engines {
+    pub(crate) async fn start() -> Result<Self> {
+        let directory = TempDir::new().context("could not make a temporary directory")?;
+        let file = |name| directory.path().join(name);
+        let store = Arc::new(SqliteStore::open(&file("store.db"), SCHEMAS)?);
+        let bus = Arc::new(SqliteBus::open(&file("bus.db"))?);
+        let jobs = Arc::new(SqliteJobs::open(&file("jobs.db"))?);
+        let engines = Self {
+            stores: vec![(SQLITE, store)],
+            buses: vec![(SQLITE, bus)],
+            jobs: vec![(SQLITE, jobs)],
+            #[cfg(feature = "spread")]
+            nats: None,
+            #[cfg(feature = "spread")]
+            _servers: Vec::new(),
+            _directory: directory,
+        };
+        #[cfg(feature = "spread")]
+        let engines = engines.with_servers().await?;
+        Ok(engines)
+    }
+
+    #[cfg(feature = "spread")]
+    async fn with_servers(mut self) -> Result<Self> {
+        use common::bus::nats::{NatsBus, NatsConfig};
+        use common::jobs::redis::RedisJobs;
+        use common::store::mongo::MongoStore;
+        use common::testing::servers::{self, Server};
+
+        let program = servers::mongo();
+        // What merely speaks its protocol says nothing of MongoDB's speed.
+        let name = if program.name == "mongod" { "MongoDB" } else { "stand-in, not MongoDB's figures" };
+        if let Some(server) = Server::start(program).await {
+            let uri = format!("mongodb://127.0.0.1:{}", server.port()).into();
+            self.stores.push((name, Arc::new(MongoStore::connect(&uri, "bench", SCHEMAS).await?)));
+            self._servers.push(server);
+        }
+        if let Some(server) = Server::start(servers::NATS).await {
+            let url = format!("nats://127.0.0.1:{}", server.port());
+            let config = NatsConfig {
+                url: url.as_str().into(),
+                client: "bench".into(),
+                stream: "ticketing".into(),
+                replicas: 1,
+                owner: None,
+            };
+            self.buses.push((NATS, Arc::new(NatsBus::connect(&config).await?)));
+            self.nats = Some(url);
+            self._servers.push(server);
+        }
+        if let Some(server) = Server::start(servers::REDIS).await {
+            let address = format!("127.0.0.1:{}", server.port()).into();
+            self.jobs.push(("Redis", Arc::new(RedisJobs::connect(&address, "bench").await?)));
+            self._servers.push(server);
+        }
+        Ok(self)
+    }
+}

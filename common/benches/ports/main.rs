@@ -1,0 +1,60 @@
+//! What the ports can do on each engine, side by side: `cargo bench -p common --features spread`, `-- --help` for options.
+//!
+//! Without the feature only the embedded engines are measured. The servers are started here, on free ports, all engines'
+//! files in the same temporary directory (`TMPDIR` moves it; one in memory makes durable writes cheaper than they are).
+//! A server whose program is missing is skipped aloud. Beside the bus on NATS stands what bare `async-nats` reaches in
+//! the same run. The clients share the processors with the servers.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to the terminal")]
+
+mod engines;
+mod options;
+
+mod bus;
+mod jobs;
+mod store;
+
+#[cfg(feature = "spread")]
+mod bare;
+mod report;
+
+use anyhow::Result;
+use clap::Parser as _;
+
+use crate::engines::Engines;
+use crate::options::Options;
+use crate::report::Report;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    let engines = Engines::start().await?;
+    let mut report = Report::default();
+    for (engine, store) in &engines.stores {
+        progress("store", engine);
+        store::measure(&mut report, engine, store, &options).await?;
+    }
+    for (engine, bus) in &engines.buses {
+        progress("bus", engine);
+        bus::measure(&mut report, engine, bus, &options).await?;
+    }
+    #[cfg(feature = "spread")]
+    if let Some(nats) = &engines.nats {
+        progress("bus", bare::ENGINE);
+        bare::measure(&mut report, nats, &options).await?;
+        report.compare(engines::NATS, bare::ENGINE);
+    }
+    for (engine, jobs) in &engines.jobs {
+        progress("jobs", engine);
+        jobs::measure(&mut report, engine, jobs, &options).await?;
+    }
+    println!("\n{report}");
+    if cfg!(not(feature = "spread")) {
+        println!("Embedded engines only. All: cargo bench -p common --features spread");
+    }
+    Ok(())
+}
+
+/// Says on the terminal what happens now.
+fn progress(port: &str, engine: &str) {
+    eprintln!("· {port} on {engine}");
+}

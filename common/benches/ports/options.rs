@@ -1,0 +1,40 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Measures what the store, the bus and the delayed jobs can do on each engine.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo bench -p common --features spread --")]
+pub(crate) struct Options {
+    /// A quick check, under 20 seconds in all; its figures are rough
+    #[arg(long)]
+    short: bool,
+
+    /// Passed by `cargo bench`
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Options {
+    /// How long to do something over and over.
+    pub(crate) fn duration(&self) -> Duration {
+        Duration::from_millis(if self.short { 300 } else { 3_000 })
+    }
+
+    /// Messages to publish, and then to consume.
+    pub(crate) fn messages(&self) -> usize {
+        if self.short { 10_000 } else { 100_000 }
+    }
+
+    /// Jobs due at one instant.
+    pub(crate) fn due_at_once(&self) -> usize {
+        if self.short { 5_000 } else { 20_000 }
+    }
+
+    /// How long jobs become due at a steady rate.
+    pub(crate) fn steady(&self) -> Duration {
+        Duration::from_secs(if self.short { 1 } else { 10 })
+    }
+}
