@@ -193,6 +193,7 @@ async fn free_port() -> u16 {
 pub struct Proxy {
     port: u16,
     way: watch::Sender<Way>,
+    cuts: watch::Sender<u64>,
     task: AbortHandle,
 }
 
@@ -213,16 +214,16 @@ impl Proxy {
     pub async fn to(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let way = watch::Sender::new(Way::Open);
-        let changes = way.subscribe();
+        let (way, cuts) = (watch::Sender::new(Way::Open), watch::Sender::new(0));
+        let (changes, cut) = (way.subscribe(), cuts.subscribe());
         let accept = async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *changes.borrow() != Way::Cut {
-                    tokio::spawn(connect(client, server, changes.clone()));
+                    tokio::spawn(connect(client, server, changes.clone(), cut.clone()));
                 }
             }
         };
-        Self { port, way, task: tokio::spawn(accept).abort_handle() }
+        Self { port, way, cuts, task: tokio::spawn(accept).abort_handle() }
     }
 
     /// Where it begins.
@@ -243,6 +244,8 @@ impl Proxy {
     /// Ends all connections, and refuses new ones. What was silenced is lost.
     pub fn cut(&self) {
         self.way.send_replace(Way::Cut);
+        // Counted, so that a connection notices even if the way is open again by the time it looks.
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// Carries everything again.
@@ -258,14 +261,15 @@ impl Drop for Proxy {
     }
 }
 
-async fn connect(mut client: TcpStream, server: u16, way: watch::Receiver<Way>) {
+async fn connect(mut client: TcpStream, server: u16, way: watch::Receiver<Way>, mut cuts: watch::Receiver<u64>) {
+    cuts.mark_unchanged();
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else { return };
     let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-    let mut cut = way.clone();
     tokio::select! {
+        biased;
+        _ = cuts.changed() => {}
         () = carry(from_client, to_server, way.clone(), &[Way::Open, Way::Unanswered]) => {}
         () = carry(from_server, to_client, way.clone(), &[Way::Open]) => {}
-        _ = cut.wait_for(|way| *way == Way::Cut) => {}
     }
 }
 
