@@ -150,6 +150,19 @@ pub enum Ended {
     Aborted,
 }
 
+impl Ended {
+    /// Ends the process with the status that tells.
+    ///
+    /// At once: the runtime would wait for what can not be stopped, like the look-up of a name in a network that is
+    /// gone. Everything that was answered is durable.
+    pub fn exit(self) -> ! {
+        std::process::exit(match self {
+            Self::Drained => 0,
+            Self::Aborted => 1,
+        })
+    }
+}
+
 /// Runs services in this process until a signal; calls `ready` once requests are taken. Without a bus nothing is
 /// published and nothing is heard.
 pub async fn run(
@@ -196,6 +209,7 @@ pub async fn run(
         }
     }
     // Health checks and metrics answer to the very end.
+    tokio::spawn(admin::keep_metrics_small());
     tokio::spawn(serve(admin_listener, admin::routes(probes, stop.clone()), CancellationToken::new()));
     if let Some(listener) = http_listener {
         tasks.spawn(serve(listener, with_manners(routes), stop.clone()));

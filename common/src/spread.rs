@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{LogConfig, LogFormat, secret};
 use crate::jobs::DelayedJobs;
 use crate::jobs::redis::RedisJobs;
-use crate::service::{Ended, Ports, Service, install_metrics, run};
+use crate::service::{Ports, Service, install_metrics, run};
 use crate::session::Sessions;
 use crate::store::mongo::{ConnectError, MongoStore};
 use crate::store::{Database, Schema};
@@ -155,8 +155,7 @@ pub async fn main(config: &ProcessConfig, open: impl AsyncFnOnce() -> Result<Alo
         info!(service = name, http = addresses.http.map(tracing::field::display), admin = %addresses.admin, "ready");
     };
     match run(vec![service], bus, ports, ready).await {
-        Ok(Ended::Drained) => ExitCode::SUCCESS,
-        Ok(Ended::Aborted) => ExitCode::FAILURE,
+        Ok(ended) => ended.exit(),
         Err(error) => {
             error!(%error, "could not start");
             ExitCode::FAILURE

@@ -8,7 +8,7 @@ mod system;
 use std::process::ExitCode;
 
 use common::config::LogFormat;
-use common::service::{Ended, install_metrics};
+use common::service::install_metrics;
 
 use config::{Command, Config};
 use system::System;
@@ -21,6 +21,5 @@ async fn main() -> anyhow::Result<ExitCode> {
         return dead_letters.run(&config.data_dir).await;
     }
     install_metrics();
-    let ended = System::open(&config).await?.run(&config).await?;
-    Ok(if ended == Ended::Drained { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    System::open(&config).await?.run(&config).await?.exit()
 }

@@ -1,4 +1,5 @@
-//! Gives the error shape to what hyper refuses by itself.
+//! What stands between hyper and the socket: the error shape for what hyper refuses by itself, and an end for clients
+//! that do not read.
 //!
 //! A request that is no HTTP at all never reaches a route: hyper answers it with a bare status. There is no hook for
 //! that reply, so it is caught on its way to the socket: every reply of ours carries `x-request-id`, hyper's do not.
@@ -6,20 +7,38 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
-/// A connection on which bare refusals are given the error shape.
+/// How long a client may leave the connection full of what it does not read.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection on which bare refusals are given the error shape, and which ends when its client does not read.
 pub(super) struct Shaped {
     stream: TcpStream,
+    /// Runs while the connection is full.
+    full: Option<Pin<Box<Sleep>>>,
     /// What is written in a refusal's place, and how much of it is.
     refusal: Option<(Vec<u8>, usize)>,
 }
 
 impl Shaped {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, refusal: None }
+        Self { stream, full: None, refusal: None }
+    }
+
+    /// Gives up a connection that stays full.
+    fn in_time<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.full = None;
+            return written;
+        }
+        let timer = self.full.get_or_insert_with(|| Box::pin(sleep(READ_TIMEOUT)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Writes the refusal that takes the place of `bare`.
@@ -32,8 +51,11 @@ impl Shaped {
     }
 }
 
+/// A head and nothing more. The middle of a body is none, whatever its text: JSON holds no bare line breaks.
 fn is_bare_refusal(reply: &[u8]) -> bool {
-    reply.starts_with(b"HTTP/1.1 4") && !reply.windows(12).any(|part| part.eq_ignore_ascii_case(b"x-request-id"))
+    reply.starts_with(b"HTTP/1.1 4")
+        && reply.ends_with(b"\r\n\r\n")
+        && !reply.windows(12).any(|part| part.eq_ignore_ascii_case(b"x-request-id"))
 }
 
 /// `HTTP/1.1 400 Bad Request` becomes a reply that says so in the error shape. hyper closes the connection after it.
@@ -61,7 +83,8 @@ impl AsyncWrite for Shaped {
         if is_bare_refusal(bytes) {
             return self.write_refusal(cx, bytes);
         }
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.in_time(cx, written)
     }
 
     fn poll_write_vectored(
@@ -71,7 +94,10 @@ impl AsyncWrite for Shaped {
     ) -> Poll<io::Result<usize>> {
         match slices {
             [head] if is_bare_refusal(head) => self.write_refusal(cx, head),
-            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, slices),
+            _ => {
+                let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+                self.in_time(cx, written)
+            }
         }
     }
 

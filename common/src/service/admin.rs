@@ -21,6 +21,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0];
 
+/// How often measurements are folded into their histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Starts collecting what the code counts and measures. Before it is called, counting does nothing.
@@ -41,6 +44,17 @@ pub fn install_metrics() {
 struct Readiness {
     probes: Vec<(String, Probe)>,
     stop: CancellationToken,
+}
+
+/// Folds measurements into their histograms now and then, until the process ends; else they would pile up until
+/// somebody asks for them.
+pub(super) async fn keep_metrics_small() {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        if let Some(handle) = METRICS.get() {
+            handle.run_upkeep();
+        }
+    }
 }
 
 pub(super) fn routes(probes: Vec<(String, Probe)>, stop: CancellationToken) -> Router {

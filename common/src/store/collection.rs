@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{Document, Expect, Find, Put, Schema, Store, StoreError};
 use crate::bus::Message;
@@ -122,24 +123,42 @@ impl<T: Entity> Collection<T> {
     /// second at most.
     pub async fn get_arriving(&self, id: T::Id) -> Result<Option<T>, StoreError> {
         const FRESH: Duration = Duration::from_secs(5);
-        const LONGEST_WAIT: Duration = Duration::from_secs(1);
-        const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-        let found = self.get(id).await?;
-        if found.is_some() || self.database.clock.now().since(id.created_at()) > FRESH {
-            return Ok(found);
+        let (now, made) = (self.database.clock.now(), id.created_at());
+        if now.since(made) > FRESH || made.since(now) > FRESH {
+            return self.get(id).await;
         }
-        let arrival = async {
-            let mut pause = Duration::from_millis(1);
-            loop {
-                tokio::time::sleep(pause).await;
-                if let Some(found) = self.get(id).await? {
-                    return Ok(Some(found));
-                }
-                pause = LONGEST_PAUSE.min(pause * 2);
+        self.get_once(id, Duration::from_secs(1), |_| true).await
+    }
+
+    /// Like [`get`](Self::get), for copies of another service's records: waits for a version that is about to be
+    /// written by whoever handles the event before, for a moment, and returns what is there then.
+    ///
+    /// Events of one record that arrive together are handled together. Were each put off until the one before is
+    /// there, they would come again together, and one would be applied each time.
+    pub async fn get_reaching(&self, id: T::Id, version: u64) -> Result<Option<T>, StoreError> {
+        self.get_once(id, Duration::from_millis(30), |entity| entity.version() >= version).await
+    }
+
+    /// Looks until there is an entity that is as it should be, or for so long; returns what is there then.
+    async fn get_once(
+        &self,
+        id: T::Id,
+        longest: Duration,
+        is_right: impl Fn(&T) -> bool,
+    ) -> Result<Option<T>, StoreError> {
+        const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+
+        let deadline = Instant::now() + longest;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let found = self.get(id).await?;
+            if found.as_ref().is_some_and(&is_right) || Instant::now() >= deadline {
+                return Ok(found);
             }
-        };
-        tokio::time::timeout(LONGEST_WAIT, arrival).await.unwrap_or(Ok(None))
+            tokio::time::sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
     }
 
     /// The entities that match, the newest first.

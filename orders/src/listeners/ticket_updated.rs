@@ -15,7 +15,7 @@ impl Listener<AppState> for TicketUpdatedListener {
 
     async fn on_message(app: &AppState, event: TicketUpdated) -> Result<(), ListenError> {
         let TicketUpdated { id, version, title, price, .. } = event;
-        match app.tickets.get(id).await? {
+        match app.tickets.get_reaching(id, version.saturating_sub(1)).await? {
             Some(copy) if copy.version >= version => Ok(()),
             Some(copy) if copy.version + 1 == version => {
                 Ok(app.tickets.replace(&TicketCopy { id, version, title, price }, None).await?)
