@@ -57,8 +57,9 @@ fn new_ticket() -> Put {
     let at = SystemClock.now();
     let id = TicketId::generate(at);
     let user = TicketId::generate(at);
-    let body =
-        format!(r#"{{"title":"An evening with the orchestra","price":1999,"userId":"{user}","seat":"row 7, {id}"}}"#);
+    let body = format!(
+        r#"{{"id":"{id}","version":0,"title":"An evening with the orchestra","price":1999,"userId":"{user}","seat":"row 7, {id}"}}"#
+    );
     let event = Message {
         id: format!("ticket:created/{id}/0"),
         subject: Subject::TicketCreated,
