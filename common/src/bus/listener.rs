@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::trace::TraceParent;
 
 /// Messages of one listener that are handled at the same time: enough to share commits, few enough to wait little.
-const MAX_IN_FLIGHT: usize = 64;
+pub const MAX_IN_FLIGHT: usize = 256;
 
 /// A handler that takes longer is given up and its message delivered again.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);

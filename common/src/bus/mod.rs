@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use crate::events::{Event, Subject};
 use crate::trace::TraceParent;
 
-pub use listener::{ListenError, Listener, Listeners, RegisteredListener};
+pub use listener::{ListenError, Listener, Listeners, MAX_IN_FLIGHT, RegisteredListener};
 
 /// An event on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
