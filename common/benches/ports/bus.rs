@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use common::bus::{Bus, Durable, Message, Verdict};
+use common::bus::{Bus, Durable, MAX_IN_FLIGHT, Message, Verdict};
 use common::events::Subject;
 use tokio::task::JoinSet;
 
@@ -13,9 +13,6 @@ use crate::report::{Report, Row};
 
 /// Messages in a batch of the relay; and as many are in flight where each is published by itself.
 pub(crate) const IN_FLIGHT: usize = 256;
-
-/// Messages that a listener holds at once.
-const FETCH: usize = 64;
 
 pub(crate) const BATCHES: &str = "publish, batches of 256";
 pub(crate) const SINGLE: &str = "publish, 256 in flight";
@@ -58,7 +55,7 @@ pub(crate) async fn measure(
     let subscription = bus.subscribe(durable).await?;
     let (began, mut consumed) = (Instant::now(), 0);
     while consumed < 2 * count {
-        let deliveries = subscription.next(FETCH).await?;
+        let deliveries = subscription.next(MAX_IN_FLIGHT).await?;
         for delivery in &deliveries {
             subscription.settle(delivery, Verdict::Ack).await?;
         }
@@ -69,10 +66,9 @@ pub(crate) async fn measure(
 }
 
 fn message(kind: &str, at: usize) -> Message {
-    Message {
-        id: format!("ticket:updated/{kind}-{at:024}/1"),
-        subject: Subject::TicketUpdated,
-        payload: PAYLOAD.into(),
-        traceparent: None,
-    }
+    Message { id: id(kind, at), subject: Subject::TicketUpdated, payload: PAYLOAD.into(), traceparent: None }
+}
+
+pub(crate) fn id(kind: &str, at: usize) -> String {
+    format!("ticket:updated/{kind}-{at:024}/1")
 }

@@ -21,7 +21,7 @@ use anyhow::Result;
 use clap::Parser as _;
 
 use crate::engines::Engines;
-use crate::options::Options;
+use crate::options::{Options, Port};
 use crate::report::Report;
 
 #[tokio::main]
@@ -29,23 +29,29 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let engines = Engines::start().await?;
     let mut report = Report::default();
-    for (engine, store) in &engines.stores {
-        progress("store", engine);
-        store::measure(&mut report, engine, store, &options).await?;
+    if options.wants(Port::Store) {
+        for (engine, store) in &engines.stores {
+            progress("store", engine);
+            store::measure(&mut report, engine, store, &options).await?;
+        }
     }
-    for (engine, bus) in &engines.buses {
-        progress("bus", engine);
-        bus::measure(&mut report, engine, bus, &options).await?;
+    if options.wants(Port::Bus) {
+        for (engine, bus) in &engines.buses {
+            progress("bus", engine);
+            bus::measure(&mut report, engine, bus, &options).await?;
+        }
+        #[cfg(feature = "spread")]
+        if let Some(nats) = &engines.nats {
+            progress("bus", bare::ENGINE);
+            bare::measure(&mut report, nats, &options).await?;
+            report.compare(engines::NATS, bare::ENGINE);
+        }
     }
-    #[cfg(feature = "spread")]
-    if let Some(nats) = &engines.nats {
-        progress("bus", bare::ENGINE);
-        bare::measure(&mut report, nats, &options).await?;
-        report.compare(engines::NATS, bare::ENGINE);
-    }
-    for (engine, jobs) in &engines.jobs {
-        progress("jobs", engine);
-        jobs::measure(&mut report, engine, jobs, &options).await?;
+    if options.wants(Port::Jobs) {
+        for (engine, jobs) in &engines.jobs {
+            progress("jobs", engine);
+            jobs::measure(&mut report, engine, jobs, &options).await?;
+        }
     }
     println!("\n{report}");
     if cfg!(not(feature = "spread")) {

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 /// Measures what the store, the bus and the delayed jobs can do on each engine.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo bench -p common --features spread --")]
 pub(crate) struct Options {
+    /// Measure only this port (may be repeated)
+    #[arg(long = "port", value_name = "PORT")]
+    ports: Vec<Port>,
+
     /// A quick check, under 20 seconds in all; its figures are rough
     #[arg(long)]
     short: bool,
@@ -17,7 +21,22 @@ pub(crate) struct Options {
     bench: bool,
 }
 
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Port {
+    /// Writing documents with their events
+    Store,
+    /// Publishing events, and consuming them
+    Bus,
+    /// Scheduling jobs, and firing them on time
+    Jobs,
+}
+
 impl Options {
+    pub(crate) fn wants(&self, port: Port) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
     /// How long to do something over and over.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_millis(if self.short { 300 } else { 3_000 })
