@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::api::Api;
 use crate::load::{Load, Tally, per_second};
 
 /// What the same requests get from a server that does nothing but answer with the same bodies, on as many threads as
@@ -40,8 +41,8 @@ pub(crate) async fn bare_http(load: Load, requests: &[Vec<u8>], page: Vec<u8>, t
             }
         })
     });
-    let tally = Load { address: address.await.context("the bare server did not start")?, ..load }.repeat(requests, 200);
-    let tally = tally.await;
+    let api = Api::whole(address.await.context("the bare server did not start")?);
+    let tally = Load { api, ..load }.repeat(requests, 200).await;
     drop(stop);
     server.join().map_err(|_| anyhow!("the bare server panicked"))??;
     tally

@@ -1,5 +1,7 @@
 //! One run: the server under test, those who use it, and what has been found out.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
@@ -9,6 +11,7 @@ use crate::options::Options;
 use crate::progress;
 use crate::report::{Report, Row};
 use crate::server::Server;
+use crate::site::{self, Site};
 
 /// A run of the benchmark.
 pub(crate) struct Bench {
@@ -17,8 +20,9 @@ pub(crate) struct Bench {
     pub(crate) seller: Account,
     pub(crate) buyer: Account,
     pub(crate) report: Report,
+    _site: Site,
     /// In the build directory, because the system's temporary directory may be in memory, where durable writes cost
-    /// nothing.
+    /// nothing. (The servers of a spread system keep their data in that one.)
     pub(crate) directory: TempDir,
 }
 
@@ -29,18 +33,31 @@ impl Bench {
             .prefix("bench-")
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
             .context("could not make a temporary directory")?;
+        if options.spread() {
+            site::build()?;
+        }
         progress("starting the system");
-        let server = Server::start(&directory.path().join("main"), None).await?;
+        let site = new_site(&options, &directory.path().join("main")).await?;
+        let server = Server::start(&site, None).await?;
         let mut report = Report::default();
+        if options.stand_in() {
+            report
+                .fact("MongoDB", "a stand-in, much slower: a short run, and none of this is MongoDB's figures".into());
+        }
         report.fact("start-up", format!("{} ms until ready, on an empty directory", server.ready_after.as_millis()));
-        let seller = Account::sign_up(server.api, "seller@example.com").await?;
-        let buyer = Account::sign_up(server.api, "buyer@example.com").await?;
-        Ok(Self { options, server, seller, buyer, report, directory })
+        let seller = Account::sign_up(&server.api, "seller@example.com").await?;
+        let buyer = Account::sign_up(&server.api, "buyer@example.com").await?;
+        Ok(Self { options, server, seller, buyer, report, _site: site, directory })
+    }
+
+    /// Another place for a system to start from nothing.
+    pub(crate) async fn site(&self, name: &str) -> Result<Site> {
+        new_site(&self.options, &self.directory.path().join(name)).await
     }
 
     /// As many clients for as long as the options say.
     pub(crate) fn load(&self) -> Load {
-        Load { address: self.server.api, clients: self.options.clients(), duration: self.options.duration() }
+        Load { api: self.server.api.clone(), clients: self.options.clients(), duration: self.options.duration() }
     }
 
     /// Adds a row on the server that all scenarios share.
@@ -73,6 +90,10 @@ impl Bench {
         }
         Ok(report)
     }
+}
+
+async fn new_site(options: &Options, directory: &Path) -> Result<Site> {
+    if options.spread() { Site::spread(directory.into()).await } else { Site::whole(directory.into()) }
 }
 
 /// Notes the server's peak memory and stops it the way an operator would.

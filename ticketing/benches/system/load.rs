@@ -2,18 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use futures_util::future::try_join_all;
 
-use crate::http::{Connection, Reply};
+use crate::api::{Api, Connections};
+use crate::http::Reply;
 
 /// How many clients to run against what, and for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Load {
-    pub(crate) address: SocketAddr,
+    pub(crate) api: Api,
     pub(crate) clients: usize,
     pub(crate) duration: Duration,
 }
@@ -24,13 +24,12 @@ impl Load {
         Self { duration, ..self }
     }
 
-    /// Gives every client a connection, has all of them do `work` at once, and puts together what they saw.
+    /// Has so many clients do `work` at once, and puts together what they saw.
     pub(crate) async fn run(self, work: impl AsyncFn(&mut Client) -> Result<()>) -> Result<Tally> {
-        let connections = try_join_all((0..self.clients).map(|_| Connection::open(self.address)));
-        let connections = connections.await.context("could not connect")?;
         let began = Instant::now();
-        let clients = connections.into_iter().map(async |connection| {
-            let mut client = Client { connection, until: began + self.duration, seen: Seen::default() };
+        let clients = (0..self.clients).map(async |_| {
+            let connections = Connections::to(&self.api);
+            let mut client = Client { connections, until: began + self.duration, seen: Seen::default() };
             work(&mut client).await?;
             anyhow::Ok(client.seen)
         });
@@ -61,7 +60,7 @@ impl Load {
 
 /// One client, as a scenario uses it.
 pub(crate) struct Client {
-    connection: Connection,
+    connections: Connections,
     until: Instant,
     seen: Seen,
 }
@@ -76,14 +75,14 @@ impl Client {
     /// and not handed back.
     pub(crate) async fn timed(&mut self, request: &[u8], expected: &[u16]) -> Result<Option<Reply<'_>>> {
         let began = Instant::now();
-        let reply = self.connection.send(request).await?;
+        let reply = self.connections.send(request).await?;
         self.seen.note(began.elapsed());
         Ok(self.seen.check(reply, expected))
     }
 
     /// As [`timed`](Self::timed), without noting the time.
     pub(crate) async fn send(&mut self, request: &[u8], expected: u16) -> Result<Option<Reply<'_>>> {
-        let reply = self.connection.send(request).await?;
+        let reply = self.connections.send(request).await?;
         Ok(self.seen.check(reply, &[expected]))
     }
 

@@ -1,11 +1,11 @@
 //! What people do on the marketplace, as requests.
 
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::http::{Connection, Reply, get, post};
+use crate::api::{Api, Connections};
+use crate::http::{Reply, get, post};
 use crate::load::{Load, Supply};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -17,9 +17,9 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) async fn sign_up(address: SocketAddr, email: &'static str) -> Result<Self> {
-        let mut connection = Connection::open(address).await?;
-        let reply = connection.send(&post("/api/users/signup", None, &credentials(email))).await?;
+    pub(crate) async fn sign_up(api: &Api, email: &'static str) -> Result<Self> {
+        let mut connections = Connections::to(api);
+        let reply = connections.send(&post("/api/users/signup", None, &credentials(email))).await?;
         let Reply { status, body, .. } = reply;
         ensure!(status == 201, "sign-up: {status} {}", String::from_utf8_lossy(body));
         let cookie = reply.header("set-cookie").and_then(|cookie| cookie.split(';').next());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use common::testing::servers;
 
 /// Measures the whole system: requests per second, latency, memory, start-up and idling.
 #[derive(Debug, Parser)]
@@ -23,6 +24,14 @@ pub(crate) struct Options {
     /// A quick check, about 20 seconds in all; its figures are rough
     #[arg(long)]
     short: bool,
+
+    /// A process per service, on MongoDB, NATS and Redis servers that are started for it
+    #[arg(long)]
+    spread: bool,
+
+    /// Whether what speaks MongoDB's protocol is something else, which is far slower
+    #[arg(skip)]
+    stand_in: bool,
 
     /// Passed by `cargo bench`
     #[arg(long, hide = true)]
@@ -51,6 +60,22 @@ pub(crate) enum Scenario {
 }
 
 impl Options {
+    /// From the command line and the environment.
+    pub(crate) fn read() -> Self {
+        let mut options = Self::parse();
+        options.stand_in = options.spread && servers::mongo().name != "mongod";
+        options.short |= options.stand_in;
+        options
+    }
+
+    pub(crate) fn spread(&self) -> bool {
+        self.spread
+    }
+
+    pub(crate) fn stand_in(&self) -> bool {
+        self.stand_in
+    }
+
     pub(crate) fn wants(&self, scenario: Scenario) -> bool {
         self.scenarios.is_empty() || self.scenarios.contains(&scenario)
     }
@@ -69,8 +94,9 @@ impl Options {
         self.duration() / 2
     }
 
-    /// Enough for a scenario that uses things up: so many for each second.
+    /// Enough for a scenario that uses things up: so many for each second, or a tenth on a stand-in.
     pub(crate) fn supply(&self, per_second: usize) -> usize {
+        let per_second = if self.stand_in { per_second / 10 } else { per_second };
         per_second * usize::try_from(self.duration().as_secs()).unwrap_or(usize::MAX)
     }
 
@@ -81,6 +107,12 @@ impl Options {
 
     /// How many orders expire together, and how long after each was placed: long enough to place them all.
     pub(crate) fn expiring_orders(&self) -> (usize, Duration) {
-        if self.short { (1_000, Duration::from_secs(4)) } else { (20_000, Duration::from_secs(30)) }
+        if self.stand_in {
+            (200, Duration::from_secs(8))
+        } else if self.short {
+            (1_000, Duration::from_secs(4))
+        } else {
+            (20_000, Duration::from_secs(30))
+        }
     }
 }

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use futures_util::future::try_join_all;
 
 use crate::http::{Connection, get};
+use crate::server::Server;
 
 /// Who hears what; without this list, a listener that has handled nothing yet would not be missed.
 const LISTENERS: [&str; 10] = [
@@ -33,18 +35,35 @@ const QUIET_POLLS: u32 = 5;
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Metrics(BTreeMap<String, f64>);
 
-impl Metrics {
-    pub(crate) async fn read(admin: &mut Connection) -> Result<Self> {
-        let reply = admin.send(&get("/metrics", None)).await?;
-        ensure!(reply.status == 200, "/metrics answered {}", reply.status);
-        Ok(Self::parse(&String::from_utf8_lossy(reply.body)))
+/// A connection to the admin port of each process.
+pub(crate) struct Admin(Vec<Connection>);
+
+impl Admin {
+    pub(crate) async fn open(addresses: &[SocketAddr]) -> Result<Self> {
+        Ok(Self(try_join_all(addresses.iter().copied().map(Connection::open)).await?))
     }
 
-    fn parse(text: &str) -> Self {
-        let samples = text.lines().filter(|line| line.starts_with("events_") || line.starts_with("outbox_"));
-        let sample =
-            |line: &str| line.rsplit_once(' ').and_then(|(series, value)| Some((series.into(), value.parse().ok()?)));
-        Self(samples.filter_map(sample).collect())
+    /// What all of them say.
+    pub(crate) async fn metrics(&mut self) -> Result<Metrics> {
+        let mut metrics = Metrics::default();
+        for process in &mut self.0 {
+            let reply = process.send(&get("/metrics", None)).await?;
+            ensure!(reply.status == 200, "/metrics answered {}", reply.status);
+            metrics.add(&String::from_utf8_lossy(reply.body));
+        }
+        Ok(metrics)
+    }
+}
+
+impl Metrics {
+    fn add(&mut self, text: &str) {
+        for line in text.lines().filter(|line| line.starts_with("events_") || line.starts_with("outbox_")) {
+            if let Some((series, value)) = line.rsplit_once(' ')
+                && let Ok(value) = value.parse::<f64>()
+            {
+                *self.0.entry(series.into()).or_default() += value;
+            }
+        }
     }
 
     pub(crate) fn published(&self, subject: &str) -> f64 {
@@ -80,12 +99,12 @@ impl Metrics {
 }
 
 /// Waits until every event is published and handled by everybody who hears it; returns since when that was so.
-pub(crate) async fn settled(admin: SocketAddr) -> Result<Instant> {
+pub(crate) async fn settled(server: &Server) -> Result<Instant> {
     let began = Instant::now();
-    let mut admin = Connection::open(admin).await?;
+    let mut admin = Admin::open(&server.admin).await?;
     let (mut last, mut since, mut quiet) = (Metrics::default(), began, 0);
     loop {
-        let metrics = Metrics::read(&mut admin).await?;
+        let metrics = admin.metrics().await?;
         let pending = metrics.pending();
         if pending.is_empty() && metrics == last {
             quiet += 1;

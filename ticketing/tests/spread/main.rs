@@ -6,6 +6,7 @@
 mod crash;
 mod outage;
 mod purchase;
+mod services;
 mod spread;
 mod startup;
 #[expect(dead_code, unused_imports, reason = "the tests of the whole system need more of it")]

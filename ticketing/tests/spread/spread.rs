@@ -1,29 +1,20 @@
 //! The processes under test: started, stopped, killed, and started again.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use common::testing::servers::{self, Program, Proxy, Server};
 use futures_util::future::join_all;
-use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::services::{self, Ports, Ready, SERVICES};
 use crate::support::books::{BookedOrder, BookedTicket, Books};
 use crate::support::client::{Api, http_client};
 use crate::support::output::Output;
 use crate::support::{LIMIT, User, wait_for};
-
-/// The services, and what part of the API each answers.
-const SERVICES: [(&str, Option<&str>); 5] = [
-    ("auth", Some("/users")),
-    ("tickets", Some("/tickets")),
-    ("orders", Some("/orders")),
-    ("payments", Some("/payments")),
-    ("expiration", None),
-];
 
 /// A server and the way to it, which can be cut.
 pub(crate) struct Engine {
@@ -56,32 +47,12 @@ impl Engines {
 
     /// A command that would start a service on them, on ports of the operating system's choice.
     pub(crate) fn command(&self, service: &str) -> Command {
-        let mut command = command(service);
-        command.env("ADMIN_PORT", "0").env("RUST_LOG", "warn,common::spread=info");
-        if service != "auth" {
-            command.env("NATS_URL", format!("nats://127.0.0.1:{}", self.nats.way.port()));
-        }
-        if service == "expiration" {
-            command.env("REDIS_HOST", format!("127.0.0.1:{}", self.redis.way.port()));
-        } else {
-            command.env("PORT", "0").env("JWT_KEY", "the key of these tests");
-            command.env("MONGO_URI", format!("mongodb://127.0.0.1:{}/{service}", self.mongo.way.port()));
-        }
-        if service == "payments" {
-            // Nothing listens there; the system says where its simulator does.
-            command.env("STRIPE_KEY", "sk_test_spread").env("STRIPE_API_BASE", "http://127.0.0.1:9");
-        }
+        let Self { mongo, nats, redis } = self;
+        let ports = Ports { mongo: mongo.way.port(), nats: nats.way.port(), redis: redis.way.port() };
+        let mut command = services::service(service, &ports);
+        command.env("RUST_LOG", "warn,common::spread=info");
         command
     }
-}
-
-/// A command that would start one of the binaries with no configuration.
-pub(crate) fn command(binary: &str) -> Command {
-    let path = Path::new(env!("CARGO_BIN_EXE_ticketing")).with_file_name(binary);
-    assert!(path.exists(), "{} is missing: build it by `cargo build --workspace`", path.display());
-    let mut command = Command::new(path);
-    command.env_clear();
-    command
 }
 
 /// A running system. Nothing of it is left when it is dropped.
@@ -113,14 +84,10 @@ impl Spread {
     pub(crate) async fn start_replicas(expiration: Duration, twice: &[&str]) -> Option<Self> {
         let engines = Engines::start().await?;
         let directory = TempDir::new().unwrap();
-        let mut stripe = command("stripe-simulator");
+        let mut stripe = services::command("stripe-simulator");
         stripe.args(["--port", "0", "--file"]).arg(directory.path().join("stripe.db"));
         let stripe = Process::start(&mut stripe);
-        let simulator = stripe.said(|line| {
-            let (_, url) = line.split_once("Stripe simulator on ")?;
-            Some(url.split(": ").next()?.to_owned())
-        });
-        let simulator = simulator.await;
+        let simulator = stripe.said(services::simulator).await;
 
         let replica = |(name, part)| Replica { name, part, process: None };
         let more = SERVICES.into_iter().filter(|(name, _)| twice.contains(name));
@@ -269,28 +236,21 @@ pub(crate) struct Process {
     pub(crate) output: Output,
 }
 
-/// What a service says once it is ready.
-#[derive(Deserialize)]
-struct Ready {
-    message: String,
-    http: Option<std::net::SocketAddr>,
-    admin: std::net::SocketAddr,
-}
-
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
+        let path = PathBuf::from(command.get_program());
+        assert!(path.exists(), "{} is missing: build it by `cargo build --workspace`", path.display());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut output = Output::default();
         output.read(child.stdout.take().unwrap(), |_| {});
         output.read(child.stderr.take().unwrap(), |_| {});
-        Self { child, path: command.get_program().into(), http: None, admin: 0, output }
+        Self { child, path, http: None, admin: 0, output }
     }
 
     /// Waits until it says that it is ready, and where.
     pub(crate) async fn ready(&mut self) {
-        let ready = self.said(|line| serde_json::from_str(line).ok().filter(|ready: &Ready| ready.message == "ready"));
-        let ready = ready.await;
+        let ready = self.said(Ready::parse).await;
         (self.http, self.admin) = (ready.http.map(|address| address.port()), ready.admin.port());
     }
 

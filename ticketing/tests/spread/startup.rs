@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::spread::{Engines, Process, Spread, command};
+use crate::services::command;
+use crate::spread::{Engines, Process, Spread};
 use crate::support::Ticket;
 
 /// In every URL of these tests that could be told to somebody.

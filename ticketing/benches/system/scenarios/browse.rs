@@ -3,9 +3,9 @@
 use anyhow::{Context as _, Result};
 
 use super::step;
+use crate::api::Connections;
 use crate::baseline::bare_http;
 use crate::bench::Bench;
-use crate::http::Connection;
 use crate::market::{find_ticket, list_tickets, stock};
 use crate::settle::settled;
 
@@ -15,7 +15,7 @@ const TICKETS: usize = 1_000;
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     step("browse", "putting tickets up for sale");
     let tickets = stock(bench.load(), &bench.seller, TICKETS).await?;
-    settled(bench.server.admin).await?;
+    settled(&bench.server).await?;
     let singles: Vec<_> = tickets.iter().map(|ticket| find_ticket(ticket)).collect();
     let page = vec![list_tickets()];
     let mix: Vec<_> = singles.chunks(4).flat_map(|singles| page.iter().chain(singles)).cloned().collect();
@@ -28,9 +28,9 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     let single = bench.load().repeat(&singles, 200).await?;
 
     step("browse", "the mix, from a bare HTTP server");
-    let mut connection = Connection::open(bench.server.api).await?;
-    let page_body = connection.send(&page[0]).await?.body.to_vec();
-    let ticket_body = connection.send(singles.first().context("no ticket")?).await?.body.to_vec();
+    let mut connections = Connections::to(&bench.server.api);
+    let page_body = connections.send(&page[0]).await?.body.to_vec();
+    let ticket_body = connections.send(singles.first().context("no ticket")?).await?.body.to_vec();
     let load = bench.load().lasting(bench.options.baseline_duration());
     let bare = bare_http(load, &mix, page_body, ticket_body).await?;
 

@@ -5,7 +5,6 @@
 //! order is cancelled and its ticket released.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,12 +12,12 @@ use tokio::time::{sleep, sleep_until};
 
 use super::step;
 use crate::bench::{Bench, stop};
-use crate::http::Connection;
 use crate::load::{Latencies, Load, Supply};
 use crate::market::{Account, count_wrong, find_ticket, stock};
 use crate::report::{Row, thousands};
 use crate::server::Server;
-use crate::settle::{Metrics, settled};
+use crate::settle::{Admin, settled};
+use crate::site::Site;
 
 /// How often to look; each look costs the server a page of metrics.
 const POLL: Duration = Duration::from_millis(20);
@@ -29,24 +28,25 @@ const RELEASE: &str = "tickets_order-cancelled";
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     let (count, expiration) = bench.options.expiring_orders();
-    let directory = bench.directory.path().join("expiry");
-    let placed = place(bench, &directory, count, expiration).await?;
+    let site = bench.site("expiry").await?;
+    let placed = place(bench, &site, count, expiration).await?;
 
     step("expiry", "waiting, with the server stopped, until all of them have expired");
     sleep_until(placed.all_expired.into()).await;
     step("expiry", "starting the server");
-    let server = Server::start(&directory, Some(expiration)).await?;
+    let server = Server::start(&site, Some(expiration)).await?;
     let ready = Instant::now();
     let restarted =
         format!("{} ms until ready, with {} jobs due", server.ready_after.as_millis(), thousands(count as f64));
     bench.report.fact("restart", restarted);
     let released = watch(&server, ready, placed.orders.len()).await?;
-    settled(server.admin).await?;
+    settled(&server).await?;
 
     step("expiry", "checking orders and tickets");
-    let load = Load { address: server.api, ..bench.load() };
+    let load = Load { api: server.api.clone(), ..bench.load() };
     let find_order = |order: &String| placed.buyer.find_order(order);
-    let live = count_wrong(load, &placed.orders, find_order, |reply| reply.contains(r#""status":"cancelled""#)).await?;
+    let live = count_wrong(load.clone(), &placed.orders, find_order, |reply| reply.contains(r#""status":"cancelled""#))
+        .await?;
     let for_sale = |ticket: &String| find_ticket(ticket);
     let held = count_wrong(load, &placed.tickets, for_sale, |reply| !reply.contains(r#""orderId":""#)).await?;
     if live + held > 0 {
@@ -74,14 +74,14 @@ struct Placed {
 }
 
 /// Places the orders and stops the server before the first of them expires.
-async fn place(bench: &mut Bench, directory: &Path, count: usize, expiration: Duration) -> Result<Placed> {
+async fn place(bench: &mut Bench, site: &Site, count: usize, expiration: Duration) -> Result<Placed> {
     step("expiry", &format!("placing {} orders", thousands(count as f64)));
-    let server = Server::start(directory, Some(expiration)).await?;
-    let load = Load { address: server.api, ..bench.load() };
-    let seller = Account::sign_up(server.api, "seller@example.com").await?;
-    let buyer = Account::sign_up(server.api, "buyer@example.com").await?;
-    let tickets = stock(load, &seller, count).await?;
-    settled(server.admin).await?;
+    let server = Server::start(site, Some(expiration)).await?;
+    let load = Load { api: server.api.clone(), ..bench.load() };
+    let seller = Account::sign_up(&server.api, "seller@example.com").await?;
+    let buyer = Account::sign_up(&server.api, "buyer@example.com").await?;
+    let tickets = stock(load.clone(), &seller, count).await?;
+    settled(&server).await?;
 
     let first = Instant::now();
     let (supply, orders) = (Supply::of(&tickets), RefCell::new(Vec::with_capacity(count)));
@@ -95,7 +95,7 @@ async fn place(bench: &mut Bench, directory: &Path, count: usize, expiration: Du
     });
     let tally = placing.await?;
     bench.report.unexpected("expiry", &tally);
-    settled(server.admin).await?;
+    settled(&server).await?;
     let all_expired = Instant::now() + expiration;
     stop(server, &mut bench.report).await;
     let took = first.elapsed();
@@ -105,10 +105,10 @@ async fn place(bench: &mut Bench, directory: &Path, count: usize, expiration: Du
 
 /// How long after `ready` each ticket was released.
 async fn watch(server: &Server, ready: Instant, count: usize) -> Result<Latencies> {
-    let mut admin = Connection::open(server.admin).await?;
+    let mut admin = Admin::open(&server.admin).await?;
     let mut released: Vec<Duration> = Vec::with_capacity(count);
     while released.len() < count {
-        let so_far = Metrics::read(&mut admin).await?.handled(RELEASE) as usize;
+        let so_far = admin.metrics().await?.handled(RELEASE) as usize;
         released.resize(so_far.clamp(released.len(), count), ready.elapsed());
         ensure!(ready.elapsed() < PATIENCE, "{} of {count} released within {PATIENCE:?}", released.len());
         sleep(POLL).await;

@@ -12,7 +12,7 @@ use crate::settle::settled;
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     step("hot ticket", "everybody orders it");
     let tickets = stock(bench.load(), &bench.seller, 1).await?;
-    settled(bench.server.admin).await?;
+    settled(&bench.server).await?;
     let request = bench.buyer.create_order(tickets.first().context("no ticket")?);
     let (sold, strange) = (Cell::new(0_u64), Cell::new(0_u64));
     let ordering = bench.load().run(async |client| {

@@ -13,7 +13,7 @@ const CALM: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     step("idle", "watching the processor time");
-    settled(bench.server.admin).await?;
+    settled(&bench.server).await?;
     tokio::time::sleep(CALM).await;
     let watched = bench.options.idle_duration();
     let before = bench.server.processor_time();

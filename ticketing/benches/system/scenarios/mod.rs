@@ -12,10 +12,9 @@ mod sign_in;
 use anyhow::{Context as _, Result};
 
 use crate::bench::Bench;
-use crate::http::Connection;
 use crate::options::Scenario;
 use crate::progress;
-use crate::settle::Metrics;
+use crate::settle::Admin;
 
 /// Runs what the options ask for.
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
@@ -40,7 +39,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
     if bench.options.wants(Scenario::Idle) {
         idle::run(bench).await.context("idle")?;
     }
-    let metrics = Metrics::read(&mut Connection::open(bench.server.admin).await?).await?;
+    let metrics = Admin::open(&bench.server.admin).await?.metrics().await?;
     for letters in metrics.dead_letters() {
         bench.report.failure(format!("dead letters: {letters}"));
     }

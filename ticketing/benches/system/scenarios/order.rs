@@ -20,7 +20,7 @@ const TICKETS_PER_SECOND: usize = 6_000;
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     step("order", "putting tickets up for sale");
     let tickets = stock(bench.load(), &bench.seller, bench.options.supply(TICKETS_PER_SECOND)).await?;
-    settled(bench.server.admin).await?;
+    settled(&bench.server).await?;
 
     step("order", "placing orders");
     let supply = Supply::of(&tickets);
@@ -35,7 +35,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     });
     let tally = placing.await?;
     step("order", "waiting until every event is delivered");
-    let took = settled(bench.server.admin).await? - began;
+    let took = settled(&bench.server).await? - began;
 
     let ordered = supply.used();
     ensure!(!ordered.is_empty(), "no order was placed");
