@@ -254,25 +254,6 @@ async fn credentials_in_the_url_are_used() {
     assert!(refusal.contains("uthorization") && !refusal.contains("hunter2"), "{refusal}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_history_of_a_subject_is_read_page_by_page_without_a_durable() {
-    let Some(server) = Server::start(NATS).await else { return };
-    let bus = NatsBus::connect(&config(server.port())).await.unwrap();
-    for number in 0..1500 {
-        let other = Message { id: format!("other {number}"), subject: Subject::OrderCancelled, ..message(number) };
-        bus.publish(&[message(number), other]).await.unwrap();
-    }
-    let (mut after, mut read) = (0, Vec::new());
-    loop {
-        let page = bus.history(Subject::OrderCreated, after, 400).await.unwrap();
-        let Some((last, _)) = page.last() else { break };
-        after = *last;
-        read.extend(page.into_iter().map(|(_, message)| message));
-    }
-    assert_eq!(read, messages(0..1500));
-    assert_eq!(bus.history(Subject::OrderCreated, 0, 10_000).await.unwrap().len(), 1500);
-}
-
 fn config(port: u16) -> NatsConfig {
     NatsConfig {
         url: format!("nats://127.0.0.1:{port}").into(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::bus::{Bus, BusError, Durable, Message};
+use common::bus::{Bus, BusError, Message};
 use common::clock::{Clock, Timestamp};
 use common::events::{Event, ExpirationComplete};
 use common::ids::OrderId;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::alarm::Alarm;
+use crate::rebuild::rebuild;
 
 /// Jobs claimed and published together.
 const BATCH: usize = 500;
@@ -35,7 +36,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
+pub(crate) enum WorkError {
     #[error(transparent)]
     Jobs(#[from] JobsError),
     #[error(transparent)]
@@ -45,8 +46,6 @@ enum WorkError {
 pub(crate) struct Worker {
     pub(crate) jobs: Arc<dyn DelayedJobs>,
     pub(crate) bus: Arc<dyn Bus>,
-    /// What the jobs are made from.
-    pub(crate) durables: Vec<Durable>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Arc<Alarm>,
 }
@@ -72,23 +71,16 @@ impl Worker {
     }
 
     async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
-        self.rebuild_if_lost().await?;
+        if !self.jobs.is_complete().await? {
+            info!("the delayed jobs are new, or were lost: scheduling them from the history of orders");
+            // Begun again at the next start.
+            let Some(rebuilt) = stop.run_until_cancelled(rebuild(&*self.jobs, &*self.bus)).await else {
+                return Ok(self.clock.now());
+            };
+            info!(jobs = rebuilt?, "scheduled them");
+            self.jobs.mark_complete().await?;
+        }
         self.publish_due(stop).await
-    }
-
-    /// Has the listeners read all events again if the jobs made from them were lost: an order that was completed or
-    /// cancelled loses its job again, or expires to no effect.
-    ///
-    /// Once the bus has gone back it is sure that all will be read, whoever crashes; before, nothing is marked.
-    async fn rebuild_if_lost(&self) -> Result<(), WorkError> {
-        if self.jobs.is_complete().await? {
-            return Ok(());
-        }
-        info!("the delayed jobs are new, or were lost: scheduling them from the history of orders");
-        for durable in &self.durables {
-            self.bus.rewind(*durable).await?;
-        }
-        Ok(self.jobs.mark_complete().await?)
     }
 
     /// Publishes what is due, and returns when to look again.

@@ -107,9 +107,11 @@ pub trait Bus: Send + Sync + 'static {
     /// one durable share its messages.
     async fn subscribe(&self, durable: Durable) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// Delivers everything to this durable again, from the beginning of the stream, also what is being handled now. That
-    /// it will is durable when this returns. Its readers may fail then, once, and have to be opened anew.
-    async fn rewind(&self, durable: Durable) -> Result<(), BusError>;
+    /// Reads what was published on a subject, the oldest first: of that, what comes after the position `after`, at most
+    /// `limit`, each with its position. Empty once there are no more.
+    ///
+    /// No durable takes part in it: this is for making anew from history what was lost elsewhere.
+    async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError>;
 
     /// What listeners rejected, the oldest first: of that, what comes after the dead letter `after`, at most `limit`.
     /// Empty once there are no more.

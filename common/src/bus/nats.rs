@@ -36,7 +36,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::{Bus, BusError, DeadLetter, Delivery, Durable, Message, Subscription, Verdict};
 use crate::events::Subject;
@@ -170,22 +170,6 @@ impl NatsBus {
         Ok(Self { server, owner: config.owner.clone() })
     }
 
-    /// Reads the events of a subject that come after the position `after`, 0 for the first, at most `limit` of them and
-    /// each with its position. Empty once there are no more.
-    ///
-    /// No durable takes part in it: this is for rebuilding from history what was lost elsewhere.
-    pub async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
-        let mut messages = Vec::new();
-        for arrival in self.server.read(&self.server.stream, subject.as_str(), after, limit).await? {
-            let position = arrival.info().map_err(unavailable)?.stream_sequence;
-            match message(&arrival, subject) {
-                Ok(message) => messages.push((position, message)),
-                Err(why) => warn!(%subject, position, why, "an event in the history is unreadable"),
-            }
-        }
-        Ok(messages)
-    }
-
     /// A dead letter as it is stored, and the stream it is in.
     async fn dead_letter(&self, id: &str) -> Result<Option<(Stream, StreamMessage)>, BusError> {
         self.server.connected()?;
@@ -261,13 +245,22 @@ impl Bus for NatsBus {
         Ok(Box::new(NatsSubscription::open(self.server.clone(), durable, consumer).await?))
     }
 
-    async fn rewind(&self, durable: Durable) -> Result<(), BusError> {
+    async fn history(&self, subject: Subject, mut after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
         self.server.connected()?;
-        // Refused if it is somebody else's. Its readers make it anew if we do not come to it.
-        self.consumer(durable).await?;
-        let Server { context, stream, .. } = &self.server;
-        context.delete_consumer_from_stream(durable.name, stream).await.map_err(unavailable)?;
-        self.consumer(durable).await.map(|_| ())
+        let mut messages = Vec::new();
+        loop {
+            let arrivals = self.server.read(&self.server.stream, subject.as_str(), after, limit).await?;
+            for arrival in &arrivals {
+                after = arrival.info().map_err(unavailable)?.stream_sequence;
+                match message(arrival, subject) {
+                    Ok(message) => messages.push((after, message)),
+                    Err(why) => warn!(%subject, position = after, why, "an event in the history is unreadable"),
+                }
+            }
+            if arrivals.len() < limit || !messages.is_empty() {
+                return Ok(messages);
+            }
+        }
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
@@ -341,6 +334,7 @@ async fn connect(config: &NatsConfig) -> Result<(Client, watch::Receiver<()>), B
             match &event {
                 Event::Connected => info!("connected to NATS"),
                 Event::Disconnected => warn!("lost the connection to NATS; trying to connect again"),
+                Event::Closed => debug!("closed the connection to NATS"),
                 event => warn!(%event, "NATS"),
             }
             changed.send_replace(());

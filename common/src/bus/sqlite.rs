@@ -116,19 +116,13 @@ impl Bus for SqliteBus {
         }))
     }
 
-    async fn rewind(&self, durable: Durable) -> Result<(), BusError> {
-        let consumer = self.consumer(durable).await?;
-        {
-            let mut progress = lock(&consumer.progress);
-            progress.in_flight.clear();
-            progress.cursor = 0;
-        }
-        let begin = move |db: &Connection| {
-            db.execute("UPDATE durables SET position = 0 WHERE name = ?1", [durable.name]).map(|_| ())
-        };
-        self.file.write(begin).await?;
-        consumer.returned.notify_one();
-        Ok(())
+    async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
+        let sql = "SELECT message_id, subject, payload, traceparent, seq FROM events
+                   WHERE subject = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        Ok(self.file.read(|db| {
+            let event = |row: &Row<'_>| Ok((row.get(4)?, message(row)?));
+            db.prepare_cached(sql)?.query_map(params![subject.as_str(), seq(after), limit], event)?.collect()
+        })?)
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

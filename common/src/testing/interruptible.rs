@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::bus::{Bus, BusError, DeadLetter, Durable, Message, Subscription};
+use crate::events::Subject;
 
 /// A bus that takes nothing while it is interrupted. Readers go on as before.
 pub struct InterruptibleBus {
@@ -60,8 +61,8 @@ impl Bus for InterruptibleBus {
         self.bus.subscribe(durable).await
     }
 
-    async fn rewind(&self, durable: Durable) -> Result<(), BusError> {
-        self.bus.rewind(durable).await
+    async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
+        self.bus.history(subject, after, limit).await
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

@@ -1,10 +1,10 @@
 use async_trait::async_trait;
 use common::bus::{ListenError, Listener};
 use common::events::OrderCreated;
-use common::jobs::Job;
 use common::trace::TraceParent;
 
 use crate::AppState;
+use crate::rebuild::job;
 
 /// Schedules the end of a new order's time.
 pub(crate) struct OrderCreatedListener;
@@ -17,8 +17,7 @@ impl Listener<AppState> for OrderCreatedListener {
     /// Repeated after the job is done, or late and after the order was cancelled, it schedules a job that tells the
     /// orders service what it knows already.
     async fn on_message(app: &AppState, event: OrderCreated) -> Result<(), ListenError> {
-        let payload = TraceParent::current().map_or_else(String::new, |trace| trace.to_string());
-        app.jobs.schedule(&Job { id: event.id.to_string(), due: event.expires_at, payload }).await?;
+        app.jobs.schedule(&job(event.id, event.expires_at, TraceParent::current().as_ref())).await?;
         app.alarm.note(event.expires_at);
         Ok(())
     }
