@@ -35,9 +35,9 @@ fn naming_variables(mut error: clap::Error, command: &Command) -> clap::Error {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Logging")]
 pub struct LogConfig {
-    /// What to log: a level, or levels per module as in `info,orders=debug`.
-    #[arg(long, env = "RUST_LOG", default_value = "info", value_parser = parse_filter, value_name = "FILTER")]
-    pub rust_log: String,
+    /// What to log: a level, or levels per module as in `info,orders=debug` [default: info].
+    #[arg(long, env = "RUST_LOG", value_parser = parse_filter, value_name = "FILTER")]
+    pub rust_log: Option<String>,
 
     /// How log lines look.
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT")]
@@ -56,7 +56,7 @@ pub enum LogFormat {
 impl LogConfig {
     /// Starts logging to standard error, in `default` unless a format is configured.
     pub fn init(&self, default: LogFormat) {
-        let filter = EnvFilter::new(&self.rust_log);
+        let filter = EnvFilter::new(self.rust_log.as_deref().unwrap_or("info"));
         let lines = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall end")]
 
 mod crash;
+#[cfg(feature = "spread")]
+mod dead_letters;
 mod outage;
 mod purchase;
 mod services;
