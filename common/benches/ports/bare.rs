@@ -16,11 +16,11 @@ use crate::report::{Report, Row};
 
 pub(crate) const ENGINE: &str = "bare async-nats";
 
-pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options, round: usize) -> Result<()> {
     let context = async_nats::jetstream::new(async_nats::connect(url).await?);
     let stream =
         Config { name: "bare".into(), subjects: vec!["bare".into()], storage: StorageType::File, ..Config::default() };
-    let stream = context.create_stream(stream).await?;
+    let stream = context.get_or_create_stream(stream).await?;
 
     for (name, with_ids) in [(SINGLE, true), ("publish without ids", false)] {
         let (began, mut acks) = (Instant::now(), VecDeque::with_capacity(IN_FLIGHT));
@@ -32,7 +32,7 @@ pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options) -
             }
             let mut publish = PublishMessage::build().payload(PAYLOAD.into());
             if with_ids {
-                publish = publish.message_id(id(SINGLE, at));
+                publish = publish.message_id(id(round, SINGLE, at));
             }
             acks.push_back(context.send_publish("bare", publish).await?);
         }
@@ -48,7 +48,7 @@ pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options) -
         max_ack_pending: -1,
         ..pull::Config::default()
     };
-    let consumer = stream.create_consumer(consumer).await?;
+    let consumer = stream.get_or_create_consumer("bare", consumer).await?;
     let began = Instant::now();
     let mut arrivals = consumer.messages().await?;
     for _ in 0..options.messages() {

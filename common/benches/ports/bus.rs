@@ -11,6 +11,9 @@ use tokio::task::JoinSet;
 use crate::options::Options;
 use crate::report::{Report, Row};
 
+/// How often each engine is measured.
+pub(crate) const ROUNDS: usize = 5;
+
 /// Messages in a batch of the relay; and as many are in flight where each is published by itself.
 pub(crate) const IN_FLIGHT: usize = 256;
 
@@ -25,12 +28,13 @@ pub(crate) async fn measure(
     engine: &'static str,
     bus: &Arc<dyn Bus>,
     options: &Options,
+    round: usize,
 ) -> Result<()> {
     // The same number for each of both, so that all of one batch is full.
     let batches = options.messages() / IN_FLIGHT / 2;
     let count = batches * IN_FLIGHT;
 
-    let messages: Vec<Message> = (0..count).map(|at| message("batch", at)).collect();
+    let messages: Vec<Message> = (0..count).map(|at| message(round, "batch", at)).collect();
     let began = Instant::now();
     for batch in messages.chunks(IN_FLIGHT) {
         bus.publish(batch).await?;
@@ -43,7 +47,7 @@ pub(crate) async fn measure(
         let bus = bus.clone();
         publishers.spawn(async move {
             for at in 0..batches {
-                bus.publish(&[message("single", publisher * batches + at)]).await?;
+                bus.publish(&[message(round, "single", publisher * batches + at)]).await?;
             }
             anyhow::Ok(())
         });
@@ -65,10 +69,10 @@ pub(crate) async fn measure(
     Ok(())
 }
 
-fn message(kind: &str, at: usize) -> Message {
-    Message { id: id(kind, at), subject: Subject::TicketUpdated, payload: PAYLOAD.into(), traceparent: None }
+fn message(round: usize, kind: &str, at: usize) -> Message {
+    Message { id: id(round, kind, at), subject: Subject::TicketUpdated, payload: PAYLOAD.into(), traceparent: None }
 }
 
-pub(crate) fn id(kind: &str, at: usize) -> String {
-    format!("ticket:updated/{kind}-{at:024}/1")
+pub(crate) fn id(round: usize, kind: &str, at: usize) -> String {
+    format!("ticket:updated/{round}-{kind}-{at:024}/1")
 }

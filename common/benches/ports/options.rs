@@ -42,9 +42,9 @@ impl Options {
         Duration::from_millis(if self.short { 300 } else { 3_000 })
     }
 
-    /// Messages to publish, and then to consume.
+    /// Messages to publish, and then to consume, in each round.
     pub(crate) fn messages(&self) -> usize {
-        if self.short { 10_000 } else { 100_000 }
+        if self.short { 2_048 } else { 20_480 }
     }
 
     /// Jobs due at one instant.

@@ -11,15 +11,19 @@ pub(crate) struct Report(Vec<Row>);
 pub(crate) struct Row {
     name: &'static str,
     engine: &'static str,
-    per_second: f64,
+    count: usize,
+    took: Duration,
     lateness: Vec<Duration>,
     remark: String,
 }
 
 impl Row {
     pub(crate) fn rate(name: &'static str, engine: &'static str, count: usize, took: Duration) -> Self {
-        let per_second = count as f64 / took.as_secs_f64();
-        Self { name, engine, per_second, lateness: Vec::new(), remark: String::new() }
+        Self { name, engine, count, took, lateness: Vec::new(), remark: String::new() }
+    }
+
+    fn per_second(&self) -> f64 {
+        self.count as f64 / self.took.as_secs_f64()
     }
 
     /// Adds how late each came.
@@ -37,8 +41,15 @@ impl Row {
 }
 
 impl Report {
+    /// Adds a row, or more of one that is there.
     pub(crate) fn row(&mut self, row: Row) {
-        self.0.push(row);
+        match self.0.iter_mut().find(|other| (other.name, other.engine) == (row.name, row.engine)) {
+            Some(other) => {
+                other.count += row.count;
+                other.took += row.took;
+            }
+            None => self.0.push(row),
+        }
     }
 
     /// Remarks on the rows of an engine how they compare with the bare thing.
@@ -51,7 +62,7 @@ impl Report {
             // The bare client knows no batches: it has as many in flight.
             let name = if row.name == BATCHES { SINGLE } else { row.name };
             if let Some(bare) = bare.iter().find(|bare| bare.name == name) {
-                row.remark = format!("{:.0} % of bare", 100.0 * row.per_second / bare.per_second);
+                row.remark = format!("{:.0} % of bare", 100.0 * row.per_second() / bare.per_second());
             }
         }
     }
@@ -62,7 +73,7 @@ impl fmt::Display for Report {
         writeln!(f, "{:24} {:32} {:>10} {:>12} {:>12}", "", "", "per second", "late p50 ms", "late p99 ms")?;
         for row in &self.0 {
             let [p50, p99] = [50, 99].map(|percent| row.percentile(percent).map_or(String::new(), |ms| ms.to_string()));
-            let line = format!("{:24} {:32} {:>10.0} {p50:>12} {p99:>12}", row.name, row.engine, row.per_second);
+            let line = format!("{:24} {:32} {:>10.0} {p50:>12} {p99:>12}", row.name, row.engine, row.per_second());
             writeln!(f, "{}", format!("{line}  {}", row.remark).trim_end())?;
         }
         Ok(())
