@@ -10,12 +10,12 @@ use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use crate::bus::Bus;
 use crate::bus::nats::{NatsBus, NatsConfig};
+use crate::bus::{Bus, BusError};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogConfig, LogFormat, secret};
-use crate::jobs::DelayedJobs;
 use crate::jobs::redis::RedisJobs;
+use crate::jobs::{DelayedJobs, JobsError};
 use crate::service::{Ports, Service, install_metrics, run};
 use crate::session::Sessions;
 use crate::store::mongo::{ConnectError, MongoStore};
@@ -24,6 +24,9 @@ use crate::store::{Database, Schema};
 /// How long a dependency may take to answer at the start, and how often it is asked.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(3);
+
+/// What a service that waits for the bus says that it waits for.
+const NATS: &str = "NATS (NATS_URL)";
 
 /// What every service's process is told.
 #[derive(Args, Clone, Debug)]
@@ -115,7 +118,7 @@ impl Alone {
     async fn check_durables(&self) -> Result<(), NotStarted> {
         let Some(bus) = &self.bus else { return Ok(()) };
         for listener in &self.service.listeners {
-            bus.subscribe(listener.durable()).await.map_err(NotStarted::because)?;
+            patiently(NATS, async || bus.subscribe(listener.durable()).await, BusError::heals).await?;
         }
         Ok(())
     }
@@ -178,7 +181,7 @@ impl ServiceConfig {
             let identity = store.identity().to_owned();
             let service = build(&Database::new(Arc::new(store), clock()), Sessions::new(&http.jwt_key, clock()))?;
             let bus = match bus {
-                Some(bus) => Some(bus.open(Some(identity)).await?),
+                Some(bus) => Some(bus.open(Some(identity)).await? as Arc<dyn Bus>),
                 None => None,
             };
             Ok(Alone { service, bus, port: Some(http.port) })
@@ -204,7 +207,7 @@ impl MongoConfig {
 impl BusConfig {
     /// Connects to the bus, once its server answers. `owner` is the identity of the service's database: what another
     /// database has begun to listen to is not taken from it.
-    pub async fn open(&self, owner: Option<String>) -> Result<Arc<dyn Bus>, NotStarted> {
+    pub async fn open(&self, owner: Option<String>) -> Result<Arc<NatsBus>, NotStarted> {
         let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
         let config = NatsConfig {
             url: self.nats_url.clone(),
@@ -213,16 +216,17 @@ impl BusConfig {
             replicas: self.nats_replicas,
             owner,
         };
-        let bus = patiently("NATS (NATS_URL)", async || NatsBus::connect(&config).await, |_| true).await?;
+        let bus = patiently(NATS, async || NatsBus::connect(&config).await, BusError::heals).await?;
         Ok(Arc::new(bus))
     }
 }
 
 impl RedisConfig {
-    /// Connects to the delayed jobs of a service, once their server answers.
-    pub async fn open(&self, service: &'static str) -> Result<Arc<dyn DelayedJobs>, NotStarted> {
-        let connect = async || RedisJobs::connect(&self.redis_host, service).await;
-        let jobs = patiently("Redis (REDIS_HOST)", connect, |_| true).await?;
+    /// Connects to the delayed jobs that a service makes from the events on this bus, once their server answers.
+    pub async fn open(&self, service: &'static str, bus: &NatsBus) -> Result<Arc<dyn DelayedJobs>, NotStarted> {
+        let owner = patiently(NATS, async || bus.identity().await, BusError::heals).await?;
+        let connect = async || RedisJobs::connect(&self.redis_host, service, &owner).await;
+        let jobs = patiently("Redis (REDIS_HOST)", connect, JobsError::heals).await?;
         Ok(Arc::new(jobs))
     }
 }

@@ -146,9 +146,10 @@ async fn a_key_of_the_wrong_type_is_named() {
         raw(server.port(), &["DEL", &key]).await;
         raw(server.port(), &[operation, &key, "x"]).await;
         let address = format!("127.0.0.1:{}", server.port()).into();
-        let at_start = RedisJobs::connect(&address, "expiration").await.err().expect("a refusal");
+        let at_start = RedisJobs::connect(&address, "expiration", "ticketing").await.err().expect("a refusal");
         let later = jobs.schedule(&job(2)).await.unwrap_err();
-        for JobsError(why) in [at_start, later] {
+        for error in [at_start, later] {
+            let JobsError::Unusable(why) = error else { panic!("{error}") };
             assert!(why.contains(&key) && why.contains("set"), "{why}");
         }
         // Repaired, it goes on with what broke off.
@@ -171,7 +172,8 @@ async fn credentials_in_the_url_are_used_and_not_told() {
     };
     let Some(server) = Server::start(program).await else { return };
     let connect_as = async |who: &str| {
-        RedisJobs::connect(&format!("redis://{who}127.0.0.1:{}/1", server.port()).into(), "expiration").await
+        RedisJobs::connect(&format!("redis://{who}127.0.0.1:{}/1", server.port()).into(), "expiration", "ticketing")
+            .await
     };
     connect_as(":p%40ss@").await.unwrap().ping().await.unwrap();
     for who in [":hunter2@", ""] {
@@ -181,7 +183,7 @@ async fn credentials_in_the_url_are_used_and_not_told() {
 }
 
 async fn connect(port: u16) -> RedisJobs {
-    RedisJobs::connect(&format!("127.0.0.1:{port}").into(), "expiration").await.expect("a connection")
+    RedisJobs::connect(&format!("127.0.0.1:{port}").into(), "expiration", "ticketing").await.expect("a connection")
 }
 
 async fn raw(port: u16, command: &[&str]) {

@@ -22,8 +22,8 @@ struct Config {
 async fn main() -> ExitCode {
     let config: Config = read(Config::command());
     common::spread::main(&config.process, async || {
-        let jobs = config.redis.open("expiration").await?;
         let bus = config.bus.open(None).await?;
+        let jobs = config.redis.open("expiration", &bus).await?;
         let service = expiration::service(jobs, bus.clone(), clock());
         Ok(Alone { service, bus: Some(bus), port: None })
     })

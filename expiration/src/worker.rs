@@ -72,13 +72,14 @@ impl Worker {
 
     async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
         if !self.jobs.is_complete().await? {
-            info!("the delayed jobs are new, or were lost: scheduling them from the history of orders");
+            info!("the delayed jobs are new, or were lost: reading the history of orders");
             // Begun again at the next start.
             let Some(rebuilt) = stop.run_until_cancelled(rebuild(&*self.jobs, &*self.bus)).await else {
                 return Ok(self.clock.now());
             };
-            info!(jobs = rebuilt?, "scheduled them");
+            let jobs = rebuilt?;
             self.jobs.mark_complete().await?;
+            info!(jobs, "scheduled the jobs of all orders that have not ended");
         }
         self.publish_due(stop).await
     }

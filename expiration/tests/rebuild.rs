@@ -38,7 +38,7 @@ async fn orders_expire_in_time_though_redis_has_lost_their_jobs() {
     };
     let bus: Arc<dyn Bus> = Arc::new(NatsBus::connect(&config).await.unwrap());
     let address = format!("127.0.0.1:{}", redis.port()).into();
-    let jobs: Arc<dyn DelayedJobs> = Arc::new(RedisJobs::connect(&address, "expiration").await.unwrap());
+    let jobs: Arc<dyn DelayedJobs> = Arc::new(RedisJobs::connect(&address, "expiration", "ticketing").await.unwrap());
     let service = expiration::service(jobs.clone(), bus.clone(), Arc::new(SystemClock));
     let ports = Ports { http: None, admin: 0 };
     let running = tokio::spawn(run(vec![service], Some(bus.clone()), ports, |_| {}));

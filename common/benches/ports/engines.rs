@@ -84,7 +84,7 @@ impl Engines {
         }
         if let Some(server) = Server::start(servers::REDIS).await {
             let address = format!("127.0.0.1:{}", server.port()).into();
-            self.jobs.push(("Redis", Arc::new(RedisJobs::connect(&address, "bench").await?)));
+            self.jobs.push(("Redis", Arc::new(RedisJobs::connect(&address, "bench", "bench").await?)));
             self._servers.push(server);
         }
         Ok(self)

@@ -91,10 +91,24 @@ pub struct DeadLetter {
     pub message: Message,
 }
 
-/// Why the bus could not do what was asked: it can not be reached or written, now.
+/// Why the bus could not do what was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("the bus is unavailable: {0}")]
-pub struct BusError(pub String);
+pub enum BusError {
+    /// It can not be reached or written, now.
+    #[error("the bus is unavailable: {0}")]
+    Unavailable(String),
+    /// It is not ours to use, or not as it was asked for; waiting does not heal that.
+    #[error("the bus can not be used: {0}")]
+    Unusable(String),
+}
+
+impl BusError {
+    /// Whether it may heal by itself.
+    #[cfg(feature = "spread")]
+    pub(crate) fn heals(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
 
 /// The port: a retained, ordered stream of messages, read by durables.
 #[async_trait]

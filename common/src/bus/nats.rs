@@ -157,7 +157,7 @@ impl NatsBus {
     pub async fn connect_to_existing(config: &NatsConfig) -> Result<Self, BusError> {
         let bus = Self::open(config).await?;
         for name in [config.stream.clone(), dead_letters_of(&config.stream)] {
-            let missing = |error| BusError(format!("the stream {name}: {}", told(&error)));
+            let missing = |error| BusError::Unavailable(format!("the stream {name}: {}", told(&error)));
             bus.server.context.get_stream(&name).await.map_err(missing)?;
         }
         Ok(bus)
@@ -168,6 +168,13 @@ impl NatsBus {
         let context = ContextBuilder::new().timeout(ANSWER).max_ack_inflight(16 * PUBLISH_WINDOW).build(client.clone());
         let server = Server { client, context, stream: config.stream.as_str().into(), changes };
         Ok(Self { server, owner: config.owner.clone() })
+    }
+
+    /// What tells the events of this system from those of any other: their stream, and when it was created.
+    pub async fn identity(&self) -> Result<String, BusError> {
+        let Server { context, stream, .. } = &self.server;
+        let created = context.get_stream(&**stream).await.map_err(unavailable)?.cached_info().created;
+        Ok(format!("{stream}/{}", created.unix_timestamp_nanos()))
     }
 
     /// A dead letter as it is stored, and the stream it is in.
@@ -202,7 +209,7 @@ impl NatsBus {
             let existing = context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, &**stream).await;
             let other = existing.ok().and_then(|consumer| consumer.cached_info().config.metadata.get(OWNER).cloned());
             if let Some(other) = other.filter(|other| other != owner) {
-                return Err(BusError(format!(
+                return Err(BusError::Unusable(format!(
                     "the durable {} of the stream {stream} belongs to the database {other}, and ours is {owner}: either \
                      two systems use one stream, or the database was replaced and the durable should be deleted",
                     durable.name
@@ -287,7 +294,7 @@ impl Bus for NatsBus {
     async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError> {
         let Some((stream, letter)) = self.dead_letter(id).await? else { return Ok(false) };
         if !self.server.replays() {
-            return Err(BusError("replaying dead letters needs NATS 2.10 or later".into()));
+            return Err(BusError::Unusable("replaying dead letters needs NATS 2.10 or later".into()));
         }
         let mut headers = HeaderMap::new();
         let ours = [MESSAGE_ID, LISTENER, REASON, ATTEMPTS, SUBJECT];
@@ -359,7 +366,8 @@ type Credentials = (String, Option<String>);
 /// Takes the credentials out of a URL, so that nothing can log them with it.
 fn parse_url(url: &str) -> Result<(ServerAddr, Option<Credentials>), BusError> {
     // Says nothing of the URL itself: it may hold a password.
-    let malformed = || BusError("the URL of NATS is not like nats://host:4222 or tls://user:password@host".into());
+    let malformed =
+        || BusError::Unusable("the URL of NATS is not like nats://host:4222 or tls://user:password@host".into());
     let mut url = url.parse::<ServerAddr>().map_err(|_| malformed())?.into_inner();
     let decode = |text: &str| percent_decode_str(text).decode_utf8().map(Into::into).map_err(|_| malformed());
     let credentials = match (url.username(), url.password()) {
@@ -425,7 +433,7 @@ impl Server {
     fn connected(&self) -> Result<(), BusError> {
         match self.client.connection_state() {
             State::Connected => Ok(()),
-            State::Pending | State::Disconnected => Err(BusError("there is no connection to NATS".into())),
+            State::Pending | State::Disconnected => Err(BusError::Unavailable("there is no connection to NATS".into())),
         }
     }
 
@@ -449,19 +457,23 @@ impl Server {
                     return Err(unavailable(error));
                 }
                 // Others that start at the same time ask for the same, which is no error.
-                let refused = |error| BusError(format!("could not create the stream {name}: {}", told(&error)));
+                let refused =
+                    |error| BusError::Unavailable(format!("could not create the stream {name}: {}", told(&error)));
                 self.context.create_stream(wanted).await.map_err(refused)?;
                 info!(stream = name, "created the stream");
                 return Ok(());
             }
         };
         let Some(updated) = update(&existing, wanted).map_err(|why| {
-            BusError(format!("the stream {name} is not one that Ticketing can use: {why}; use another, or remove it"))
+            BusError::Unusable(format!(
+                "the stream {name} is not one that Ticketing can use: {why}; use another, or remove it"
+            ))
         })?
         else {
             return Ok(());
         };
-        let refused = |error| BusError(format!("the stream {name} can not be set up as needed: {}", told(&error)));
+        let refused =
+            |error| BusError::Unavailable(format!("the stream {name} can not be set up as needed: {}", told(&error)));
         self.context.update_stream(updated).await.map_err(refused)?;
         info!(stream = name, "brought the stream up to date");
         Ok(())
@@ -688,9 +700,9 @@ impl Subscription for NatsSubscription {
             tokio::select! {
                 message = inbox.subscriber.next() => match message {
                     Some(message) => inbox.accept(message, &self.server)?,
-                    None => return Err(BusError("the connection to NATS was closed".into())),
+                    None => return Err(BusError::Unavailable("the connection to NATS was closed".into())),
                 },
-                changed = changes.changed() => changed.map_err(|_| BusError("the connection to NATS was closed".into()))?,
+                changed = changes.changed() => changed.map_err(|_| BusError::Unavailable("the connection to NATS was closed".into()))?,
                 () = sleep_until(lost_at), if connected => inbox.connects = 0,
             }
         }
@@ -769,7 +781,7 @@ impl Inbox {
                     self.lost_at = Instant::now() + Duration::from_millis(200);
                 } else {
                     self.wanted = 0;
-                    return Err(BusError(format!("NATS delivers nothing: {status} {description}")));
+                    return Err(BusError::Unavailable(format!("NATS delivers nothing: {status} {description}")));
                 }
                 Ok(())
             }
@@ -857,11 +869,11 @@ fn one_line(text: &str) -> String {
 }
 
 fn silent() -> BusError {
-    BusError("NATS does not answer".into())
+    BusError::Unavailable("NATS does not answer".into())
 }
 
 fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> BusError {
-    BusError(told(&*error.into()))
+    BusError::Unavailable(told(&*error.into()))
 }
 
 /// The error and what caused it, without what the causes repeat.

@@ -321,7 +321,7 @@ impl Subscription for SqliteSubscription {
             };
             tokio::select! {
                 // The bus keeps the sending side as long as it lives; without it nothing arrives any more.
-                changed = arrivals.changed() => changed.map_err(|_| BusError("it has been closed".into()))?,
+                changed = arrivals.changed() => changed.map_err(|_| BusError::Unavailable("it has been closed".into()))?,
                 () = self.consumer.returned.notified() => {}
                 () = due_again => {}
                 () = sleep(LOOK_INTERVAL) => {}
@@ -441,6 +441,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl From<SqliteError> for BusError {
     fn from(error: SqliteError) -> Self {
-        Self(error.to_string())
+        Self::Unavailable(error.to_string())
     }
 }

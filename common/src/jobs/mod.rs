@@ -26,10 +26,24 @@ pub struct Job {
     pub payload: String,
 }
 
-/// Why the jobs could not be reached or written, now.
+/// Why nothing could be done with the jobs.
 #[derive(Debug, thiserror::Error)]
-#[error("the delayed jobs are unavailable: {0}")]
-pub struct JobsError(pub String);
+pub enum JobsError {
+    /// They can not be reached or written, now.
+    #[error("the delayed jobs are unavailable: {0}")]
+    Unavailable(String),
+    /// What is there is not ours to use; waiting does not heal that.
+    #[error("the delayed jobs can not be used: {0}")]
+    Unusable(String),
+}
+
+impl JobsError {
+    /// Whether it may heal by itself.
+    #[cfg(feature = "spread")]
+    pub(crate) fn heals(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
 
 /// The port: jobs that wait for their time, each then claimed by one worker at a time.
 #[async_trait]

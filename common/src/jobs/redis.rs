@@ -60,6 +60,7 @@ pub struct RedisJobs {
     client: Client,
     connection: Mutex<Connection>,
     keys: Keys,
+    owner: String,
     schedule: Script,
     claim: Script,
     forget: Script,
@@ -80,14 +81,15 @@ struct Keys {
 
 impl RedisJobs {
     /// Connects to `address`: `host`, `host:port`, or `redis://user:password@host:port/database` and the same with
-    /// `rediss` for TLS. All keys begin with `prefix` and a colon.
+    /// `rediss` for TLS. All keys begin with `prefix` and a colon. `owner` names the events that the jobs are made from.
     ///
-    /// Fails when Redis can not be reached, and when a key is there that is something else.
-    pub async fn connect(address: &SecretString, prefix: &str) -> Result<Self, JobsError> {
+    /// Fails when Redis can not be reached, and when a key is there that is something else or somebody else's.
+    pub async fn connect(address: &SecretString, prefix: &str, owner: &str) -> Result<Self, JobsError> {
         // For `rediss://`. Another part of the program may have been first.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         // Says nothing of the address itself: it may hold a password.
-        let malformed = |_| JobsError("the address of Redis is not like host, host:6379 or redis://host:6379".into());
+        let malformed =
+            |_| JobsError::Unusable("the address of Redis is not like host, host:6379 or redis://host:6379".into());
         let client = Client::open(url(address.expose_secret())).map_err(malformed)?;
         let connection = Mutex::new(Connection { redis: manager(&client)?, answered: Instant::now() });
         let keys = Keys {
@@ -97,8 +99,9 @@ impl RedisJobs {
             complete: format!("{prefix}:complete"),
         };
         let [schedule, claim, forget] = [SCHEDULE, CLAIM, FORGET].map(Script::new);
-        let jobs = Self { client, connection, keys, schedule, claim, forget };
+        let jobs = Self { client, connection, keys, owner: owner.to_owned(), schedule, claim, forget };
         jobs.check_keys().await?;
+        jobs.is_complete().await?;
         Ok(jobs)
     }
 
@@ -136,7 +139,7 @@ impl RedisJobs {
                     if connection.answered.max(began).elapsed() >= ANSWER {
                         // Whatever becomes of this connection, the next command does not wait for it.
                         connection.redis = manager(&self.client)?;
-                        return Err(JobsError("Redis does not answer".into()));
+                        return Err(JobsError::Unavailable("Redis does not answer".into()));
                     }
                 }
             }
@@ -177,7 +180,9 @@ impl RedisJobs {
         let found: Vec<String> = self.run(|mut redis| async move { types.query_async(&mut redis).await }).await?;
         for ((key, expected), found) in keys.into_iter().zip(found) {
             if found != expected && found != "none" {
-                return Err(JobsError(format!("the key {key} of Redis is a {found}, where a {expected} is needed")));
+                return Err(JobsError::Unusable(format!(
+                    "the key {key} of Redis is a {found}, where a {expected} is needed"
+                )));
             }
         }
         Ok(())
@@ -225,11 +230,19 @@ impl DelayedJobs for RedisJobs {
     }
 
     async fn is_complete(&self) -> Result<bool, JobsError> {
-        self.run_command(&Cmd::exists(&self.keys.complete)).await
+        let (key, owner) = (&self.keys.complete, &self.owner);
+        match self.run_command::<Option<String>>(&Cmd::get(key)).await? {
+            Some(other) if other != *owner => Err(JobsError::Unusable(format!(
+                "those in this Redis were made from the events {other}, and ours are {owner}: either two systems use one \
+                 Redis, and one needs a database of its own (redis://host/1); or the stream was replaced, and the key {key} \
+                 should be set to {owner}"
+            ))),
+            marked => Ok(marked.is_some()),
+        }
     }
 
     async fn mark_complete(&self) -> Result<(), JobsError> {
-        self.run_command(&Cmd::set(&self.keys.complete, 1)).await
+        self.run_command(&Cmd::set(&self.keys.complete, &self.owner)).await
     }
 
     async fn ping(&self) -> Result<(), JobsError> {
@@ -254,7 +267,7 @@ fn url(address: &str) -> String {
 /// A time as Redis writes a score: an integer, or a number of many digits in scientific notation.
 fn time(score: &str) -> Result<Timestamp, JobsError> {
     let millis = score.parse::<i64>().or_else(|_| score.parse::<f64>().map(|score| score as i64));
-    let not_a_time = |_| JobsError(format!("Redis holds the time {score:?}, which is none"));
+    let not_a_time = |_| JobsError::Unusable(format!("Redis holds the time {score:?}, which is none"));
     millis.map(Timestamp::from_millis).map_err(not_a_time)
 }
 
@@ -263,7 +276,7 @@ fn is_wrong_type(error: &RedisError) -> bool {
 }
 
 fn unavailable(error: RedisError) -> JobsError {
-    JobsError(format!("Redis: {error}"))
+    JobsError::Unavailable(format!("Redis: {error}"))
 }
 
 #[cfg(test)]
@@ -285,7 +298,9 @@ mod tests {
     #[tokio::test]
     async fn a_malformed_address_is_not_repeated() {
         for address in ["http://:secret@redis.example", "redis://:secret@redis.example/secret"] {
-            let Err(error) = RedisJobs::connect(&address.into(), "test").await else { panic!("{address} was taken") };
+            let Err(error) = RedisJobs::connect(&address.into(), "test", "owner").await else {
+                panic!("{address} was taken")
+            };
             assert!(!error.to_string().contains("secret"), "{error}");
         }
     }

@@ -101,6 +101,6 @@ impl DelayedJobs for SqliteJobs {
 
 impl From<SqliteError> for JobsError {
     fn from(error: SqliteError) -> Self {
-        Self(error.to_string())
+        Self::Unavailable(error.to_string())
     }
 }

@@ -52,7 +52,7 @@ impl Bus for InterruptibleBus {
             state.interrupted
         };
         if self.state.send_if_modified(refuse) {
-            return Err(BusError("it is interrupted".into()));
+            return Err(BusError::Unavailable("it is interrupted".into()));
         }
         self.bus.publish(messages).await
     }

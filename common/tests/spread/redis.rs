@@ -16,6 +16,6 @@ struct Redis(Server);
 impl Data<dyn DelayedJobs> for Redis {
     async fn open(&self) -> Arc<dyn DelayedJobs> {
         let address = format!("127.0.0.1:{}", self.0.port()).into();
-        Arc::new(RedisJobs::connect(&address, "expiration").await.expect("a connection"))
+        Arc::new(RedisJobs::connect(&address, "expiration", "ticketing").await.expect("a connection"))
     }
 }

@@ -114,9 +114,9 @@ fn address(line: &str, label: &str) -> Option<SocketAddr> {
 /// Builds what a spread system consists of, as this benchmark was built and to the same place.
 pub(crate) fn build() -> Result<()> {
     progress("building the services");
-    let place = services::path("").parent().map(Path::to_owned).unwrap_or_default();
+    let place = services::path("ticketing").parent().map(Path::to_owned).unwrap_or_default();
     let mut command = Command::new(env!("CARGO"));
-    command.args(["build", "--workspace", "--bins", "--quiet"]);
+    command.args(["build", "--workspace", "--bins"]);
     if place.ends_with("release") {
         command.arg("--release");
     }

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use common::testing::servers::{self, Server};
+
 use crate::services::command;
 use crate::spread::{Engines, Process, Spread};
 use crate::support::Ticket;
@@ -110,6 +112,16 @@ async fn a_database_of_another_service_and_a_stream_of_another_system_are_refuse
 
     // A second replica is welcome.
     Process::start(&mut engines.command("tickets")).ready().await;
+}
+
+#[tokio::test]
+async fn two_systems_at_one_redis_are_noticed() {
+    let (Some(engines), Some(other)) = (Engines::start().await, Server::start(servers::NATS).await) else { return };
+    let expiration = Process::start(engines.command("expiration").env("RUST_LOG", "info"));
+    expiration.said(|line| line.contains("scheduled the jobs").then_some(())).await;
+    let mut of_another = engines.command("expiration");
+    let said = Process::start(of_another.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()))).refuses().await;
+    assert!(said.contains("two systems use one Redis"), "{said}");
 }
 
 #[tokio::test]
