@@ -7,10 +7,10 @@
 //! - the ports and their engines: [`store`], [`bus`], [`jobs`]
 //! - between store and bus: [`outbox`]
 //! - manners: [`http`], [`session`], [`trace`]
-//! - starting and stopping: [`config`], [`service`]
+//! - starting and stopping: [`config`], [`error`], [`service`]
 //!
-//! Only adapter files (`*/sqlite.rs` and [`sqlite`] beneath them, `store/mongo.rs`, `bus/nats.rs`, `jobs/redis.rs`) name
-//! the driver of a database or server.
+//! Only adapters (`*/sqlite.rs` and [`sqlite`] beneath them, `store/mongo.rs`, `bus/nats.rs`, `jobs/redis.rs`, and what
+//! is in the folders of these names) name the driver of a database or server.
 
 pub mod clock;
 pub mod ids;
@@ -29,6 +29,7 @@ pub mod session;
 pub mod trace;
 
 pub mod config;
+pub mod error;
 pub mod service;
 #[cfg(feature = "spread")]
 pub mod spread;

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use common::bus::Message;
+use common::error::chain;
 use common::events::OrderStatus;
 use common::ids::{OrderId, PaymentId};
 use common::store::{Query, StoreError};
@@ -190,9 +191,9 @@ async fn settle_again(app: &AppState, payment: Payment) {
     match settle(app, payment).await {
         Ok(payment) => info!(%id, %order_id, status = %payment.status, "an unfinished payment is settled"),
         Err(error @ (PaymentError::Gateway(GatewayError::Unavailable(_)) | PaymentError::Store(_))) => {
-            warn!(%id, %order_id, %error, "an unfinished payment stays so for now");
+            warn!(%id, %order_id, error = chain(&error), "an unfinished payment stays so for now");
         }
-        Err(error) => info!(%id, %order_id, %error, "an unfinished payment is settled"),
+        Err(error) => info!(%id, %order_id, error = chain(&error), "an unfinished payment is settled"),
     }
 }
 

@@ -31,6 +31,7 @@ use secrecy::SecretString;
 use tracing::warn;
 
 use super::{Bus, BusError, DeadLetter, Durable, Message, Subscription};
+use crate::error::chain;
 use crate::events::Subject;
 use crate::trace::TraceParent;
 use connection::Server;
@@ -93,7 +94,7 @@ impl NatsBus {
     pub async fn connect_to_existing(config: &NatsConfig) -> Result<Self, BusError> {
         let bus = Self::open(config).await?;
         for name in [config.stream.clone(), dead_letters_of(&config.stream)] {
-            let missing = |error| BusError::Unavailable(format!("the stream {name}: {}", told(&error)));
+            let missing = |error| BusError::Unavailable(format!("the stream {name}: {}", chain(&error)));
             bus.server.context.get_stream(&name).await.map_err(missing)?;
         }
         Ok(bus)
@@ -276,19 +277,5 @@ fn silent() -> BusError {
 }
 
 fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> BusError {
-    BusError::Unavailable(told(&*error.into()))
-}
-
-/// The error and what caused it, without what the causes repeat.
-fn told(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
+    BusError::Unavailable(chain(&*error.into()))
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::error::chain;
 use crate::store::StoreError;
 
 /// Seconds after which a client may try again what a dependency's failure prevented.
@@ -120,16 +121,6 @@ impl IntoResponse for ApiError {
         }
         response
     }
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 impl From<StoreError> for ApiError {

@@ -8,8 +8,9 @@ use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, Reten
 use tracing::info;
 
 use super::connection::Server;
-use super::{NatsConfig, told, unavailable};
+use super::{NatsConfig, unavailable};
 use crate::bus::BusError;
+use crate::error::chain;
 use crate::events::Subject;
 
 /// For how long the server drops repeats of a message id. A relay repeats what it could not clear, which it tries every
@@ -42,7 +43,7 @@ impl Server {
                 }
                 // Others that start at the same time ask for the same, which is no error.
                 let refused =
-                    |error| BusError::Unavailable(format!("could not create the stream {name}: {}", told(&error)));
+                    |error| BusError::Unavailable(format!("could not create the stream {name}: {}", chain(&error)));
                 self.context.create_stream(wanted).await.map_err(refused)?;
                 info!(stream = name, "created the stream");
                 return Ok(());
@@ -57,7 +58,7 @@ impl Server {
             return Ok(());
         };
         let refused =
-            |error| BusError::Unavailable(format!("the stream {name} can not be set up as needed: {}", told(&error)));
+            |error| BusError::Unavailable(format!("the stream {name} can not be set up as needed: {}", chain(&error)));
         self.context.update_stream(updated).await.map_err(refused)?;
         info!(stream = name, "brought the stream up to date");
         Ok(())
