@@ -42,6 +42,7 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS unsettled (
         durable TEXT NOT NULL, seq INTEGER NOT NULL, attempts INTEGER NOT NULL, PRIMARY KEY (durable, seq)
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS replayed ON unsettled (durable) WHERE attempts = 0;
     CREATE TABLE IF NOT EXISTS dead_letters (
         durable TEXT NOT NULL, seq INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
         PRIMARY KEY (seq, durable)
@@ -209,14 +210,19 @@ impl Progress {
     fn load(db: &Connection, durable: &str) -> rusqlite::Result<Self> {
         let cursor = db.query_row("SELECT position FROM durables WHERE name = ?1", [durable], |row| row.get(0))?;
         let mut progress = Self { cursor, ..Self::default() };
-        progress.look(db, durable)?;
+        progress.take_in(db, durable, "SELECT seq, attempts FROM unsettled WHERE durable = ?1")?;
         Ok(progress)
     }
 
-    /// Takes in what is to be delivered again and not known yet.
+    /// Looks for what somebody else has put back: it counts as never delivered.
     fn look(&mut self, db: &Connection, durable: &str) -> rusqlite::Result<()> {
+        self.take_in(db, durable, "SELECT seq, attempts FROM unsettled WHERE durable = ?1 AND attempts = 0")
+    }
+
+    /// Takes in what is to be delivered again and not known yet.
+    fn take_in(&mut self, db: &Connection, durable: &str, sql: &str) -> rusqlite::Result<()> {
         let now = Instant::now();
-        let mut query = db.prepare_cached("SELECT seq, attempts FROM unsettled WHERE durable = ?1")?;
+        let mut query = db.prepare_cached(sql)?;
         let mut rows = query.query([durable])?;
         while let Some(row) = rows.next()? {
             let seq = row.get(0)?;
