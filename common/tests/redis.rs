@@ -124,7 +124,11 @@ async fn an_emptied_redis_tells() {
     let Some(mut server) = Server::start(REDIS).await else { return };
     let jobs = connect(server.port()).await;
     assert!(!jobs.is_complete().await.unwrap());
-    jobs.mark_complete().await.unwrap();
+    let begun = jobs.begin_rebuild().await.unwrap();
+    raw(server.port(), &["FLUSHALL"]).await;
+    assert!(!jobs.mark_complete(&begun).await.unwrap());
+    let begun = jobs.begin_rebuild().await.unwrap();
+    assert!(jobs.mark_complete(&begun).await.unwrap());
     server.restart().await;
     assert!(jobs.is_complete().await.unwrap());
     raw(server.port(), &["FLUSHALL"]).await;
@@ -133,6 +137,33 @@ async fn an_emptied_redis_tells() {
     raw(server.port(), &["SCRIPT", "FLUSH"]).await;
     schedule(&jobs, 1).await;
     assert_eq!(claim(&jobs, 1000).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_scheduled_holds_up_no_other() {
+    let Some(server) = Server::start(REDIS).await else { return };
+    let jobs = connect(server.port()).await;
+    raw(server.port(), &["EVAL", r"return redis.call('ZADD', 'expiration:claimable', 0, '\255')", "0"]).await;
+    schedule(&jobs, 1).await;
+    assert_eq!(claim(&jobs, 1000).await, BTreeSet::from([name(1)]));
+    jobs.done(&[name(1)]).await.unwrap();
+    assert_eq!(jobs.next_due().await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_no_longer_the_primary_is_left() {
+    let Some(server) = Server::start(REDIS).await else { return };
+    let jobs = connect(server.port()).await;
+    schedule(&jobs, 1).await;
+    raw(server.port(), &["REPLICAOF", "127.0.0.1", "9"]).await;
+    let before = connections(server.port()).await;
+    for _ in 0..2 {
+        jobs.schedule(&job(2)).await.unwrap_err();
+    }
+    // That of the second attempt, and the one of whoever asks.
+    assert_eq!(connections(server.port()).await - before, 2);
+    raw(server.port(), &["REPLICAOF", "NO", "ONE"]).await;
+    jobs.schedule(&job(2)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,16 +217,18 @@ async fn connect(port: u16) -> RedisJobs {
     RedisJobs::connect(&format!("127.0.0.1:{port}").into(), "expiration", "ticketing").await.expect("a connection")
 }
 
-async fn raw(port: u16, command: &[&str]) {
+async fn raw(port: u16, command: &[&str]) -> redis::Value {
     let client = redis::Client::open(("127.0.0.1", port)).expect("an address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
     let (name, arguments) = command.split_first().expect("a command");
-    let () = redis::cmd(name)
-        .arg(arguments)
-        .query_async::<redis::Value>(&mut connection)
-        .await
-        .map(|_| ())
-        .expect("an answer");
+    redis::cmd(name).arg(arguments).query_async(&mut connection).await.expect("an answer")
+}
+
+/// How many connections the server has ever accepted.
+async fn connections(port: u16) -> u64 {
+    let stats: String = redis::from_redis_value(raw(port, &["INFO", "stats"]).await).expect("text");
+    let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:")).expect("a line");
+    line.parse().expect("a number")
 }
 
 async fn fails_in_time<T>(request: impl Future<Output = Result<T, JobsError>>) {

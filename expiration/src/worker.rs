@@ -73,12 +73,16 @@ impl Worker {
     async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
         if !self.jobs.is_complete().await? {
             info!("the delayed jobs are new, or were lost: reading the history of orders");
+            let mark = self.jobs.begin_rebuild().await?;
             // Begun again at the next start.
             let Some(rebuilt) = stop.run_until_cancelled(rebuild(&*self.jobs, &*self.bus)).await else {
                 return Ok(self.clock.now());
             };
             let jobs = rebuilt?;
-            self.jobs.mark_complete().await?;
+            if !self.jobs.mark_complete(&mark).await? {
+                warn!("delayed jobs were lost while they were scheduled");
+                return Ok(self.clock.now());
+            }
             info!(jobs, "scheduled the jobs of all orders that have not ended");
         }
         self.publish_due(stop).await

@@ -44,8 +44,10 @@ const LEASE: Duration = Duration::from_secs(30);
 pub async fn that_jobs_are_complete_is_remembered_once_said(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     assert!(!jobs.is_complete().await.expect("an answer"));
-    for _ in 0..2 {
-        jobs.mark_complete().await.expect("mark");
+    let (rebuild, joined) = (jobs.begin_rebuild().await.expect("a mark"), jobs.begin_rebuild().await.expect("a mark"));
+    assert!(!jobs.is_complete().await.expect("an answer"));
+    for mark in [rebuild, joined] {
+        assert!(jobs.mark_complete(&mark).await.expect("mark"));
         assert!(jobs.is_complete().await.expect("an answer"));
     }
     drop(jobs);

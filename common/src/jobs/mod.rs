@@ -71,8 +71,13 @@ pub trait DelayedJobs: Send + Sync + 'static {
     /// has forgotten that as well.
     async fn is_complete(&self) -> Result<bool, JobsError>;
 
-    /// Says that every job that should be there is, or is bound to be scheduled.
-    async fn mark_complete(&self) -> Result<(), JobsError>;
+    /// Begins to make lost jobs anew, or joins whoever does; returns what to give to
+    /// [`mark_complete`](Self::mark_complete).
+    async fn begin_rebuild(&self) -> Result<String, JobsError>;
+
+    /// Says that every job that should be there is, or is bound to be scheduled. False if something has been lost since
+    /// the rebuild began: then it has to begin again.
+    async fn mark_complete(&self, rebuild: &str) -> Result<bool, JobsError>;
 
     /// Whether the engine answers.
     async fn ping(&self) -> Result<(), JobsError>;

@@ -18,6 +18,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Cmd, FromRedisValue, RedisError, RedisResult, Script, ToRedisArgs};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
+use tracing::error;
 
 use super::{DelayedJobs, Job, JobsError};
 use crate::clock::Timestamp;
@@ -54,6 +55,15 @@ const FORGET: &str = "
     redis.call('ZREM', KEYS[1], unpack(ARGV))
     redis.call('ZREM', KEYS[2], unpack(ARGV))
     redis.call('HDEL', KEYS[3], unpack(ARGV))";
+
+/// Puts the owner in the place of the rebuild that has ended, if that is still there.
+const COMPLETE: &str = "
+    local found = redis.call('GET', KEYS[1])
+    if found == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
+    return found == ARGV[1] or found == ARGV[2]";
+
+/// What the mark of a rebuild begins with.
+const REBUILD: &str = "rebuild/";
 
 /// Delayed jobs on a Redis server.
 pub struct RedisJobs {
@@ -126,6 +136,11 @@ impl RedisJobs {
                 Ok(Err(error)) if is_wrong_type(&error) => {
                     // Redis does not say which key.
                     Box::pin(self.check_keys()).await?;
+                    return Err(unavailable(error));
+                }
+                Ok(Err(error)) if is_read_only(&error) => {
+                    // Another server is the primary now. Made anew, the connection finds it.
+                    self.connection().redis = manager(&self.client)?;
                     return Err(unavailable(error));
                 }
                 Ok(outcome) => {
@@ -202,11 +217,16 @@ impl DelayedJobs for RedisJobs {
 
     async fn claim(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<Job>, JobsError> {
         let arguments = [now.as_millis(), limit.min(BATCH) as i64, now.plus(lease).as_millis()];
-        let values: Vec<String> = self.run_script(&self.claim, &arguments).await?;
-        let mut values = values.into_iter();
+        let values: Vec<Vec<u8>> = self.run_script(&self.claim, &arguments).await?;
         let mut jobs = Vec::with_capacity(values.len() / 3);
-        while let (Some(id), Some(due), Some(payload)) = (values.next(), values.next(), values.next()) {
-            jobs.push(Job { id, due: time(&due)?, payload });
+        for [id, due, payload] in values.as_chunks().0 {
+            match job(id, due, payload) {
+                Some(job) => jobs.push(job),
+                None => {
+                    error!(prefix = self.keys.due, id = %id.escape_ascii(), "a job that is not ours; dropped");
+                    let () = self.run_script(&self.forget, &[id]).await?;
+                }
+            }
         }
         jobs.sort_by_key(|job| job.due);
         Ok(jobs)
@@ -232,17 +252,27 @@ impl DelayedJobs for RedisJobs {
     async fn is_complete(&self) -> Result<bool, JobsError> {
         let (key, owner) = (&self.keys.complete, &self.owner);
         match self.run_command::<Option<String>>(&Cmd::get(key)).await? {
-            Some(other) if other != *owner => Err(JobsError::Unusable(format!(
+            Some(other) if other != *owner && !other.starts_with(REBUILD) => Err(JobsError::Unusable(format!(
                 "those in this Redis were made from the events {other}, and ours are {owner}: either two systems use one \
                  Redis, and one needs a database of its own (redis://host/1); or the stream was replaced, and the key {key} \
                  should be set to {owner}"
             ))),
-            marked => Ok(marked.is_some()),
+            mark => Ok(mark.as_ref() == Some(owner)),
         }
     }
 
-    async fn mark_complete(&self) -> Result<(), JobsError> {
-        self.run_command(&Cmd::set(&self.keys.complete, &self.owner)).await
+    async fn begin_rebuild(&self) -> Result<String, JobsError> {
+        let mark = format!("{REBUILD}{:016x}", rand::random::<u64>());
+        let _first: bool = self.run_command(&Cmd::set_nx(&self.keys.complete, &mark)).await?;
+        Ok(self.run_command::<Option<String>>(&Cmd::get(&self.keys.complete)).await?.unwrap_or(mark))
+    }
+
+    async fn mark_complete(&self, rebuild: &str) -> Result<bool, JobsError> {
+        let (script, key) = (Script::new(COMPLETE), &self.keys.complete);
+        let mut invocation = script.key(key);
+        invocation.arg(rebuild).arg(&self.owner);
+        let invocation = &invocation;
+        self.run(|mut redis| async move { invocation.invoke_async(&mut redis).await }).await
     }
 
     async fn ping(&self) -> Result<(), JobsError> {
@@ -264,6 +294,12 @@ fn url(address: &str) -> String {
     if address.contains("://") { address.to_owned() } else { format!("redis://{address}") }
 }
 
+/// A job as a claim returns it; `None` for what nobody scheduled.
+fn job(id: &[u8], due: &[u8], payload: &[u8]) -> Option<Job> {
+    let [id, due, payload] = [id, due, payload].map(|value| str::from_utf8(value).ok());
+    Some(Job { id: id?.to_owned(), due: time(due?).ok()?, payload: payload?.to_owned() })
+}
+
 /// A time as Redis writes a score: an integer, or a number of many digits in scientific notation.
 fn time(score: &str) -> Result<Timestamp, JobsError> {
     let millis = score.parse::<i64>().or_else(|_| score.parse::<f64>().map(|score| score as i64));
@@ -273,6 +309,11 @@ fn time(score: &str) -> Result<Timestamp, JobsError> {
 
 fn is_wrong_type(error: &RedisError) -> bool {
     error.to_string().contains("WRONGTYPE")
+}
+
+fn is_read_only(error: &RedisError) -> bool {
+    // A script tells it in its own words.
+    error.code() == Some("READONLY") || error.to_string().contains("READONLY")
 }
 
 fn unavailable(error: RedisError) -> JobsError {

@@ -89,8 +89,13 @@ impl DelayedJobs for SqliteJobs {
         Ok(self.file.read(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM complete)", [], |row| row.get(0)))?)
     }
 
-    async fn mark_complete(&self) -> Result<(), JobsError> {
-        let mark = |db: &Connection| db.execute("INSERT OR IGNORE INTO complete (yes) VALUES (1)", []).map(|_| ());
+    /// Nothing is lost in the middle: the file belongs to this process.
+    async fn begin_rebuild(&self) -> Result<String, JobsError> {
+        Ok(String::new())
+    }
+
+    async fn mark_complete(&self, _rebuild: &str) -> Result<bool, JobsError> {
+        let mark = |db: &Connection| db.execute("INSERT OR IGNORE INTO complete (yes) VALUES (1)", []).map(|_| true);
         Ok(self.file.write(mark).await?)
     }
 
