@@ -247,18 +247,20 @@ async fn listen(port: u16, variable: &'static str) -> Result<TcpListener, StartE
 }
 
 /// The signals that ask a program to stop.
-struct Signals {
+pub struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, StartError> {
+    /// Hears them from now on: they do not end the process any more.
+    pub fn new() -> Result<Self, StartError> {
         let hear = |kind| signal(kind).map_err(StartError::Signals);
         Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next.
+    pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{LogConfig, LogFormat, secret};
 use crate::jobs::redis::RedisJobs;
 use crate::jobs::{DelayedJobs, JobsError};
-use crate::service::{Ports, Service, install_metrics, run};
+use crate::service::{Ports, Service, Signals, install_metrics, run};
 use crate::session::Sessions;
 use crate::store::mongo::{ConnectError, MongoStore};
 use crate::store::{Database, Schema};
@@ -25,7 +25,8 @@ use crate::store::{Database, Schema};
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// What a service that waits for the bus says that it waits for.
+/// What a service that waits says that it waits for.
+const MONGO: &str = "MongoDB (MONGO_URI)";
 const NATS: &str = "NATS (NATS_URL)";
 
 /// What every service's process is told.
@@ -76,9 +77,9 @@ pub struct BusConfig {
     #[arg(long, env = "NATS_STREAM", default_value = "ticketing", value_name = "NAME")]
     nats_stream: String,
 
-    /// Servers of a NATS cluster that keep a copy of each event.
-    #[arg(long, env = "NATS_REPLICAS", default_value_t = 1, value_name = "NUMBER")]
-    nats_replicas: usize,
+    /// Servers of a NATS cluster that keep a copy of each event; left as it is by default, and 1 at first.
+    #[arg(long, env = "NATS_REPLICAS", value_name = "NUMBER")]
+    nats_replicas: Option<usize>,
 }
 
 /// What every service with an HTTP API and a database is told.
@@ -145,6 +146,13 @@ pub async fn main(config: &ProcessConfig, open: impl AsyncFnOnce() -> Result<Alo
         alone.check_durables().await?;
         Ok::<_, NotStarted>(alone)
     };
+    let opened = async {
+        let mut signals = Signals::new().map_err(NotStarted::because)?;
+        tokio::select! {
+            opened = opened => opened,
+            () = signals.next() => Err(NotStarted("it was told to stop".into())),
+        }
+    };
     let Alone { service, bus, port } = match opened.await {
         Ok(alone) => alone,
         Err(error) => {
@@ -177,14 +185,16 @@ impl ServiceConfig {
     ) -> ExitCode {
         let Self { http, mongo, process } = self;
         let open = async || {
-            let store = mongo.open(name, schemas).await?;
-            let identity = store.identity().to_owned();
-            let service = build(&Database::new(Arc::new(store), clock()), Sessions::new(&http.jwt_key, clock()))?;
-            let bus = match bus {
-                Some(bus) => Some(bus.open(Some(identity)).await? as Arc<dyn Bus>),
-                None => None,
-            };
-            Ok(Alone { service, bus, port: Some(http.port) })
+            let store = Arc::new(mongo.open(name, schemas).await?);
+            let service = build(&Database::new(store.clone(), clock()), Sessions::new(&http.jwt_key, clock()))?;
+            let mut alone = Alone { service, bus: None, port: Some(http.port) };
+            if let Some(bus) = bus {
+                let bus = bus.open(Some(store.identity().to_owned())).await?;
+                let identity = identity(&bus).await?;
+                patiently(MONGO, async || store.publishes_to(&identity).await, ConnectError::heals).await?;
+                alone.bus = Some(bus);
+            }
+            Ok(alone)
         };
         main(&process, open).await
     }
@@ -199,8 +209,7 @@ impl MongoConfig {
     /// Opens the database of a service, once its server answers.
     async fn open(&self, service: &'static str, schemas: &[&'static Schema]) -> Result<MongoStore, NotStarted> {
         let connect = async || MongoStore::connect(&self.mongo_uri, service, schemas).await;
-        let heals = |error: &ConnectError| matches!(error, ConnectError::Store(_));
-        patiently("MongoDB (MONGO_URI)", connect, heals).await
+        patiently(MONGO, connect, ConnectError::heals).await
     }
 }
 
@@ -224,11 +233,15 @@ impl BusConfig {
 impl RedisConfig {
     /// Connects to the delayed jobs that a service makes from the events on this bus, once their server answers.
     pub async fn open(&self, service: &'static str, bus: &NatsBus) -> Result<Arc<dyn DelayedJobs>, NotStarted> {
-        let owner = patiently(NATS, async || bus.identity().await, BusError::heals).await?;
+        let owner = identity(bus).await?;
         let connect = async || RedisJobs::connect(&self.redis_host, service, &owner).await;
         let jobs = patiently("Redis (REDIS_HOST)", connect, JobsError::heals).await?;
         Ok(Arc::new(jobs))
     }
+}
+
+async fn identity(bus: &NatsBus) -> Result<String, NotStarted> {
+    patiently(NATS, async || bus.identity().await, BusError::heals).await
 }
 
 /// Tries until a dependency answers, and says so each time; gives up after a while, and at once on what waiting does

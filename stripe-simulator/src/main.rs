@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser};
 use common::clock::SystemClock;
 use common::config::{LogConfig, LogFormat, read};
+use common::service::Signals;
 use common::store::Database;
 use common::store::sqlite::SqliteStore;
 
@@ -37,10 +38,12 @@ struct Config {
 async fn main() -> anyhow::Result<()> {
     let config: Config = read(Config::command());
     config.log.init(LogFormat::Pretty);
+    let mut signals = Signals::new()?;
     let store = SqliteStore::open(&config.file, stripe_simulator::SCHEMAS)?;
     let database = Database::new(Arc::new(store), Arc::new(SystemClock));
     let address = stripe_simulator::start(&database, (config.listen, config.port).into()).await?;
     writeln!(std::io::stdout(), "Stripe simulator on http://{address}: no real money moves")?;
     // What was answered is on disk, so there is nothing to end in good order.
-    Ok(tokio::signal::ctrl_c().await?)
+    signals.next().await;
+    Ok(())
 }

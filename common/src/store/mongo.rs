@@ -84,6 +84,19 @@ pub enum ConnectError {
         /// Who wanted it.
         service: String,
     },
+    /// The events of this database go to another bus.
+    #[error(
+        "the events of the database {database} go to {found}, and the bus here is {bus}: either two systems use one \
+         database; or the stream was replaced, and `bus` of the document `owner` in the collection `{META}` should be {bus}"
+    )]
+    OtherBus {
+        /// The database.
+        database: String,
+        /// Where its events go.
+        found: String,
+        /// Where they would go.
+        bus: String,
+    },
     /// An index can not be made as the schema says.
     #[error("index {index}: {why}")]
     Index {
@@ -95,6 +108,13 @@ pub enum ConnectError {
     /// The server can not be reached, or refuses. It may be there later.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ConnectError {
+    /// Whether it may heal by itself.
+    pub(crate) fn heals(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
 }
 
 /// A store in one MongoDB database.
@@ -161,6 +181,25 @@ impl MongoStore {
         }
         let instance = owner.get_object_id("instance").map(|id| id.to_hex()).unwrap_or_default();
         Ok(format!("{}/{instance}", self.database.name()))
+    }
+
+    /// Writes into the database which bus its events go to, or finds that they go to another.
+    pub async fn publishes_to(&self, bus: &str) -> Result<(), ConnectError> {
+        let (meta, first) = (self.database.collection::<Stored>(META), bus.to_owned());
+        let owner = within(self.limit, async move {
+            let unsaid = doc! { "_id": "owner", "bus": { "$exists": false } };
+            meta.update_one(unsaid, doc! { "$set": { "bus": first } }).await?;
+            Ok(meta.find_one(doc! { "_id": "owner" }).await?)
+        });
+        let owner = owner.await?.unwrap_or_default();
+        match owner.get_str("bus").unwrap_or("(unreadable)") {
+            found if found == bus => Ok(()),
+            found => Err(ConnectError::OtherBus {
+                database: self.database.name().to_owned(),
+                found: found.to_owned(),
+                bus: bus.to_owned(),
+            }),
+        }
     }
 
     async fn create_indexes(&self, schema: &'static Schema) -> Result<(), ConnectError> {
@@ -428,11 +467,16 @@ fn to_entry(event: &Message, at: Timestamp) -> Stored {
     entry
 }
 
+/// A message id travels in a header.
+fn one_line(id: &str) -> Result<&str, String> {
+    if id.contains(char::is_control) { Err("an entry has an id of several lines".into()) } else { Ok(id) }
+}
+
 fn from_entry(entry: &Bson) -> Result<(Message, Timestamp), String> {
     let entry = entry.as_document().ok_or("an entry is not an object")?;
     let text = |name: &str| entry.get_str(name).map_err(|_| format!("an entry has no {name}"));
     let message = Message {
-        id: text("id")?.to_owned(),
+        id: text("id").and_then(one_line)?.to_owned(),
         subject: text("subject")?.parse().map_err(|error| format!("{error}"))?,
         payload: text("payload")?.to_owned(),
         traceparent: entry.get_str("traceparent").ok().and_then(TraceParent::parse),

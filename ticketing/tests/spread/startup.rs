@@ -22,6 +22,10 @@ async fn a_service_says_what_it_waits_for_and_is_ready_once_that_is_there() {
     ];
     for (service, way, line) in cases {
         way.cut();
+        let told_to_stop = Process::start(&mut engines.command(service));
+        told_to_stop.said(|said| said.contains(line).then_some(())).await;
+        told_to_stop.signal("TERM");
+        told_to_stop.refuses().await;
         let mut process = Process::start(&mut engines.command(service));
         process.said(|said| said.contains(line).then_some(())).await;
         way.open();
@@ -122,6 +126,15 @@ async fn two_systems_at_one_redis_are_noticed() {
     let mut of_another = engines.command("expiration");
     let said = Process::start(of_another.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()))).refuses().await;
     assert!(said.contains("two systems use one Redis"), "{said}");
+}
+
+#[tokio::test]
+async fn two_systems_at_one_mongodb_are_noticed() {
+    let (Some(engines), Some(other)) = (Engines::start().await, Server::start(servers::NATS).await) else { return };
+    Process::start(&mut engines.command("orders")).ready().await;
+    let mut of_another = engines.command("orders");
+    let said = Process::start(of_another.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()))).refuses().await;
+    assert!(said.contains("two systems use one database"), "{said}");
 }
 
 #[tokio::test]
