@@ -212,6 +212,27 @@ async fn a_stream_of_ours_with_other_limits_is_brought_up_to_date_with_its_event
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_put_aside_holds_up_no_other() {
+    let Some(server) = Server::start(NATS).await else { return };
+    let bus = connect(server.port()).await;
+    let reader = bus.subscribe(TICKETS).await.unwrap();
+    bus.publish(&messages(0..3)).await.unwrap();
+    raw(server.port()).await.delete_stream("ticketing-dead-letters").await.unwrap();
+    let reject = || Verdict::Reject("never".into());
+    let [first, others @ ..] = &take(&*reader, 3).await[..] else { panic!("three deliveries") };
+    reader.settle(first, reject()).await.unwrap();
+    for delivery in others {
+        reader.settle(delivery, Verdict::Ack).await.unwrap();
+    }
+    let again = take(&*reader, 1).await;
+    assert_eq!(again[0].message, message(0));
+
+    let bus = connect(server.port()).await;
+    reader.settle(&again[0], reject()).await.unwrap();
+    assert_eq!(bus.dead_letters(None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_systems_at_one_stream_are_noticed() {
     let Some(server) = Server::start(NATS).await else { return };
     let owned = async |owner: &str| {
@@ -259,7 +280,7 @@ fn config(port: u16) -> NatsConfig {
         url: format!("nats://127.0.0.1:{port}").into(),
         client: "test".into(),
         stream: "ticketing".into(),
-        replicas: 1,
+        replicas: None,
         owner: None,
     }
 }

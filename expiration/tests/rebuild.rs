@@ -33,7 +33,7 @@ async fn orders_expire_in_time_though_redis_has_lost_their_jobs() {
         url: format!("nats://127.0.0.1:{}", nats.port()).into(),
         client: "test".into(),
         stream: "ticketing".into(),
-        replicas: 1,
+        replicas: None,
         owner: None,
     };
     let bus: Arc<dyn Bus> = Arc::new(NatsBus::connect(&config).await.unwrap());

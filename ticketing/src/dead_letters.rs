@@ -65,6 +65,7 @@ enum Action {
 struct Spread {
     /// The bus of services that run each by itself, instead of a data directory: nats://user:password@host:4222
     #[arg(long, env = "NATS_URL", hide_env_values = true, global = true, value_parser = common::config::secret)]
+    #[arg(conflicts_with = "data_dir")]
     nats_url: Option<secrecy::SecretString>,
 
     /// Their stream.
@@ -114,10 +115,16 @@ impl DeadLetters {
                 url: url.clone(),
                 client: "ticketing dead-letters".into(),
                 stream: self.spread.nats_stream.clone(),
-                replicas: 1,
+                replicas: None,
                 owner: None,
             };
             return Ok(Box::new(common::bus::nats::NatsBus::connect_to_existing(&config).await?));
+        }
+        #[cfg(not(feature = "spread"))]
+        if std::env::var_os("NATS_URL").is_some() {
+            bail!(
+                "NATS_URL is set, and this program was built without NATS; build it with --features spread, or unset it"
+            );
         }
         let file = data.join(EVENTS);
         if !file.try_exists().with_context(|| format!("could not look for {}", file.display()))? {

@@ -75,7 +75,7 @@ impl Engines {
                 url: url.as_str().into(),
                 client: "bench".into(),
                 stream: "ticketing".into(),
-                replicas: 1,
+                replicas: None,
                 owner: None,
             };
             self.buses.push((NATS, Arc::new(NatsBus::connect(&config).await?)));

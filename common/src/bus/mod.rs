@@ -149,6 +149,6 @@ pub trait Subscription: Send + Sync {
     async fn next(&self, limit: usize) -> Result<Vec<Delivery>, BusError>;
 
     /// Says what becomes of a delivery of this reader. An `Ack` may be lost in a crash: then it is delivered again.
-    /// A `Reject` is durable when this returns.
+    /// A `Reject` is durable when this returns; an engine that can not put the message aside delivers it again.
     async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Result<(), BusError>;
 }

@@ -25,7 +25,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Message as Arrival;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, RawMessageErrorKind, Stream};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tracing::warn;
@@ -66,8 +66,8 @@ pub struct NatsConfig {
     pub client: String,
     /// The stream with the events.
     pub stream: String,
-    /// Servers of a cluster that keep a copy of each event.
-    pub replicas: usize,
+    /// Servers of a cluster that keep a copy of each event. `None` leaves that as it is, and begins with one.
+    pub replicas: Option<usize>,
     /// What tells this service's database from that of the same service in another system. A durable belongs to
     /// whoever used it first; somebody else is refused, who would take its events from it.
     pub owner: Option<String>,
@@ -140,8 +140,11 @@ impl NatsBus {
             config.filter_subject = durable.subject.as_str().into();
         }
         if let Some(owner) = &self.owner {
-            let existing = context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, &**stream).await;
-            let other = existing.ok().and_then(|consumer| consumer.cached_info().config.metadata.get(OWNER).cloned());
+            let other = match context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, &**stream).await {
+                Ok(consumer) => consumer.cached_info().config.metadata.get(OWNER).cloned(),
+                Err(error) if is_missing(&error) => None,
+                Err(error) => return Err(unavailable(error)),
+            };
             if let Some(other) = other.filter(|other| other != owner) {
                 return Err(BusError::Unusable(format!(
                     "the durable {} of the stream {stream} belongs to the database {other}, and ours is {owner}: either \
@@ -254,6 +257,10 @@ impl Bus for NatsBus {
         self.server.connected()?;
         self.server.context.get_stream(&*self.server.stream).await.map(|_| ()).map_err(unavailable)
     }
+}
+
+fn is_missing(error: &ConsumerError) -> bool {
+    matches!(error.kind(), ConsumerErrorKind::JetStream(error) if error.code() == 404)
 }
 
 async fn stored(ack: async_nats::jetstream::context::PublishAckFuture) -> Result<(), BusError> {

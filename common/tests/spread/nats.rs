@@ -19,7 +19,7 @@ impl Data<dyn Bus> for Nats {
             url: format!("nats://127.0.0.1:{}", self.0.port()).into(),
             client: "test".into(),
             stream: "ticketing".into(),
-            replicas: 1,
+            replicas: None,
             owner: None,
         };
         Arc::new(NatsBus::connect(&config).await.expect("a connection"))

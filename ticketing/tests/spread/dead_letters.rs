@@ -20,7 +20,7 @@ async fn what_services_rejected_is_listed_shown_replayed_and_dropped() {
         url: url.as_str().into(),
         client: "somebody else".into(),
         stream: "ticketing".into(),
-        replicas: 1,
+        replicas: None,
         owner: None,
     };
     let unreadable = Message {

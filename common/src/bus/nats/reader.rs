@@ -21,6 +21,9 @@ use crate::bus::{BusError, Delivery, Durable, Subscription, Verdict};
 /// How long the server lets a reader hold a message without a word from it, before it delivers it again.
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 
+/// When to try again to make a dead letter of what could not be made one.
+const PUT_ASIDE_AGAIN: Duration = Duration::from_secs(5);
+
 /// How often a reader says that it is still at work on what it holds.
 const PROGRESS: Duration = Duration::from_secs(3);
 
@@ -114,12 +117,26 @@ impl NatsSubscription {
                 Err(_) if !deliveries.is_empty() => break,
                 Err(why) => {
                     warn!(listener = self.durable.name, why, "put aside as a dead letter");
-                    self.server.put_aside(arrival, self.durable, why).await?;
+                    self.put_aside(arrival, why).await?;
                     inbox.arrived.pop_front();
                 }
             }
         }
         Ok(deliveries)
+    }
+}
+
+impl NatsSubscription {
+    /// Makes a message a dead letter. While that can not be done it is put off, and holds up no other.
+    async fn put_aside(&self, arrival: &Arrival, reason: &str) -> Result<(), BusError> {
+        let Err(error) = self.server.put_aside(arrival, self.durable, reason).await else { return Ok(()) };
+        self.server.connected()?;
+        let listener = self.durable.name;
+        warn!(listener, reason, %error, "could not be put aside as a dead letter; will be delivered again");
+        match arrival.reply.clone() {
+            Some(reply) => self.server.send(reply, AckKind::Nak(Some(PUT_ASIDE_AGAIN)).into()).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -163,7 +180,7 @@ impl Subscription for NatsSubscription {
             Verdict::Reject(reason) => {
                 let arrival = self.held.lock().get(&delivery.token).cloned();
                 if let Some(arrival) = arrival {
-                    self.server.put_aside(&arrival, self.durable, &reason).await?;
+                    self.put_aside(&arrival, &reason).await?;
                     self.held.lock().remove(&delivery.token);
                 }
                 return Ok(());

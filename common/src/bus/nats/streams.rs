@@ -87,14 +87,15 @@ pub(super) fn dead_letter_stream(config: &NatsConfig) -> StreamConfig {
     }
 }
 
-fn stream(name: String, made_for: &str, replicas: usize) -> StreamConfig {
+fn stream(name: String, made_for: &str, replicas: Option<usize>) -> StreamConfig {
     StreamConfig {
         name,
         metadata: HashMap::from([(MADE_FOR.into(), made_for.into())]),
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
         storage: StorageType::File,
-        num_replicas: replicas,
+        // The server takes 0 for 1.
+        num_replicas: replicas.unwrap_or_default(),
         max_messages: -1,
         max_bytes: -1,
         max_messages_per_subject: -1,
@@ -149,7 +150,7 @@ fn update(existing: &StreamConfig, wanted: StreamConfig) -> Result<Option<Stream
         subjects,
         metadata,
         discard: wanted.discard,
-        num_replicas: wanted.num_replicas,
+        num_replicas: if wanted.num_replicas == 0 { existing.num_replicas } else { wanted.num_replicas },
         max_messages: wanted.max_messages,
         max_messages_per_subject: wanted.max_messages_per_subject,
         max_age: wanted.max_age,
@@ -166,22 +167,25 @@ mod tests {
 
     #[test]
     fn a_stream_of_somebody_else_is_left_alone() {
-        let wanted = || stream("ticketing".into(), EVENTS, 1);
+        let wanted = || stream("ticketing".into(), EVENTS, None);
         let ours = StreamConfig { subjects: vec!["ticket:created".into()], ..wanted() };
         let foreign = StreamConfig { metadata: HashMap::new(), subjects: vec!["invoices.*".into()], ..wanted() };
         assert!(update(&foreign, ours.clone()).unwrap_err().contains("invoices.*"));
         assert!(update(&StreamConfig { storage: StorageType::Memory, ..ours.clone() }, ours.clone()).is_err());
         assert!(update(&StreamConfig { retention: RetentionPolicy::WorkQueue, ..ours.clone() }, ours.clone()).is_err());
-        assert!(update(&stream("ticketing".into(), DEAD_LETTERS, 1), ours.clone()).is_err());
+        assert!(update(&stream("ticketing".into(), DEAD_LETTERS, None), ours.clone()).is_err());
         assert_eq!(update(&ours, ours.clone()), Ok(None));
     }
 
     #[test]
     fn a_stream_of_ours_is_brought_up_to_date_and_keeps_what_is_the_operators() {
-        let wanted = StreamConfig { subjects: vec!["ticket:created".into()], ..stream("ticketing".into(), EVENTS, 3) };
+        let wanted =
+            StreamConfig { subjects: vec!["ticket:created".into()], ..stream("ticketing".into(), EVENTS, Some(3)) };
         let newer = vec!["ticket:created".to_owned(), "ticket:sold".into()];
         let before = StreamConfig { num_replicas: 1, max_bytes: 1 << 30, subjects: newer.clone(), ..wanted.clone() };
         let after = update(&before, wanted).unwrap().unwrap();
-        assert_eq!((after.num_replicas, after.max_bytes, after.subjects), (3, 1 << 30, newer));
+        assert_eq!((after.num_replicas, after.max_bytes, &after.subjects), (3, 1 << 30, &newer));
+        let unsaid = StreamConfig { subjects: newer, ..stream("ticketing".into(), EVENTS, None) };
+        assert_eq!(update(&after, unsaid.clone()), Ok(None), "nobody asked for fewer replicas");
     }
 }
