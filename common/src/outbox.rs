@@ -39,7 +39,8 @@ pub async fn relay(service: &'static str, database: Database, bus: Arc<dyn Bus>,
             Ok(()) => SWEEP,
             Err(error) => {
                 warn!(service, %error, "could not publish events; they are kept and tried again");
-                PAUSE
+                // What can not be read holds up nothing else.
+                if matches!(error, RelayError::Store(StoreError::Corrupt { .. })) { SWEEP } else { PAUSE }
             }
         };
         if stopping {
