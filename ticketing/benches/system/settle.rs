@@ -11,7 +11,7 @@ use crate::http::{Connection, get};
 use crate::server::Server;
 
 /// Who hears what; without this list, a listener that has handled nothing yet would not be missed.
-const LISTENERS: [&str; 10] = [
+const LISTENERS: [&str; 12] = [
     "orders_ticket-created",
     "orders_ticket-updated",
     "tickets_order-created",
@@ -19,7 +19,9 @@ const LISTENERS: [&str; 10] = [
     "expiration_order-created",
     "tickets_order-cancelled",
     "payments_order-cancelled",
+    "expiration_order-cancelled",
     "payments_order-completed",
+    "expiration_order-completed",
     "orders_expiration-complete",
     "orders_payment-created",
 ];
