@@ -14,3 +14,4 @@ mod startup;
 #[expect(dead_code, unused_imports, reason = "the tests of the whole system need more of it")]
 #[path = "../system/support/mod.rs"]
 mod support;
+mod tls;
