@@ -7,7 +7,7 @@ use common::bus::{Bus, Message};
 use common::events::Subject;
 
 use crate::services;
-use crate::spread::Spread;
+use crate::spread::{Engines, Spread};
 use crate::support::wait_for;
 
 const LISTENERS: [&str; 3] = ["expiration_order-cancelled", "payments_order-cancelled", "tickets_order-cancelled"];
@@ -16,13 +16,6 @@ const LISTENERS: [&str; 3] = ["expiration_order-cancelled", "payments_order-canc
 async fn what_services_rejected_is_listed_shown_replayed_and_dropped() {
     let Some(system) = Spread::start(Duration::from_secs(900)).await else { return };
     let url = format!("nats://127.0.0.1:{}", system.engines.nats.way.port());
-    let config = NatsConfig {
-        url: url.as_str().into(),
-        client: "somebody else".into(),
-        stream: "ticketing".into(),
-        replicas: None,
-        owner: None,
-    };
     let unreadable = Message {
         id: "order:cancelled/17/1".into(),
         subject: Subject::OrderCancelled,
@@ -30,7 +23,7 @@ async fn what_services_rejected_is_listed_shown_replayed_and_dropped() {
         traceparent: None,
     };
     assert_eq!(tool(&url, &["list"]).await, (true, "There are no dead letters.\n".into()));
-    NatsBus::connect(&config).await.unwrap().publish(&[unreadable]).await.unwrap();
+    NatsBus::connect(&nats_config(&system.engines)).await.unwrap().publish(&[unreadable]).await.unwrap();
 
     let listed = rejected_by(&url, &LISTENERS).await;
     assert!(listed.contains("order:cancelled/17/1") && listed.contains("does not parse"), "{listed}");
@@ -56,6 +49,23 @@ async fn what_services_rejected_is_listed_shown_replayed_and_dropped() {
         assert_eq!(tool(&url, &["drop", &id]).await, (true, format!("{id}: dropped\n")));
     }
     assert_eq!(tool(&url, &["list"]).await, (true, "There are no dead letters.\n".into()));
+}
+
+/// Expects that nothing was put aside on this bus.
+pub(crate) async fn there_are_none(engines: &Engines) {
+    let bus = NatsBus::connect_to_existing(&nats_config(engines)).await.unwrap();
+    assert_eq!(bus.dead_letters(None, 10).await.unwrap(), []);
+}
+
+/// Reaches the bus as somebody who is none of the services.
+fn nats_config(engines: &Engines) -> NatsConfig {
+    NatsConfig {
+        url: format!("nats://127.0.0.1:{}", engines.nats.way.port()).into(),
+        client: "somebody else".into(),
+        stream: "ticketing".into(),
+        replicas: None,
+        owner: None,
+    }
 }
 
 /// Waits until each of these listeners has put something aside; returns the list.

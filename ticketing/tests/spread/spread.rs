@@ -1,7 +1,7 @@
 //! The processes under test: started, stopped, killed, and started again.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::services::{self, Ports, Ready, SERVICES};
-use crate::support::books::{BookedOrder, BookedTicket, Books};
+use crate::support::books::{BookedOrder, BookedTicket, Books, open, texts};
 use crate::support::client::{Api, http_client};
 use crate::support::output::Output;
 use crate::support::{LIMIT, User, wait_for};
@@ -64,7 +64,7 @@ pub(crate) struct Spread {
     expiration: Duration,
     api: Api,
     http: reqwest::Client,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// A service by itself, running or not.
@@ -85,7 +85,7 @@ impl Spread {
         let engines = Engines::start().await?;
         let directory = TempDir::new().unwrap();
         let mut stripe = services::command("stripe-simulator");
-        stripe.args(["--port", "0", "--file"]).arg(directory.path().join("stripe.db"));
+        stripe.args(["--port", "0", "--file"]).arg(stripe_file(&directory));
         let stripe = Process::start(&mut stripe);
         let simulator = stripe.said(services::simulator).await;
 
@@ -93,16 +93,8 @@ impl Spread {
         let more = SERVICES.into_iter().filter(|(name, _)| twice.contains(name));
         let services = SERVICES.into_iter().chain(more).map(replica).collect();
         let api = Api::whole("");
-        let mut system = Self {
-            services,
-            engines,
-            _stripe: stripe,
-            simulator,
-            expiration,
-            api,
-            http: http_client(),
-            _directory: directory,
-        };
+        let mut system =
+            Self { services, engines, _stripe: stripe, simulator, expiration, api, http: http_client(), directory };
         system.restart_all().await;
         Some(system)
     }
@@ -190,9 +182,8 @@ impl Spread {
             if disagreements.is_empty() { Ok(()) } else { Err(disagreements.join("\n")) }
         })
         .await;
-        for (name, _, metrics) in self.admin("/metrics").await {
-            assert!(!metrics.contains("events_dead_lettered_total"), "{name}: {metrics}");
-        }
+        #[cfg(feature = "spread")]
+        crate::dead_letters::there_are_none(&self.engines).await;
         for replica in &self.services {
             let said = replica.process.as_ref().unwrap().output.text();
             assert!(!said.contains("panicked"), "{}: {said}", replica.name);
@@ -221,9 +212,32 @@ impl Spread {
             tickets.push(self.nobody().get(&format!("/tickets/{id}")).send().await.expect(200).json());
         }
         let undecided = orders.iter().filter(|order| order.status == "created");
-        let undecided = undecided.map(|order| format!("order {} is undecided", order.id)).collect();
-        Books::of(tickets, orders, payments, undecided)
+        let mut under_way: Vec<_> = undecided.map(|order| format!("order {} is undecided", order.id)).collect();
+        under_way.extend(misplaced_money(&stripe_file(&self.directory), &orders));
+        Books::of(tickets, orders, payments, under_way)
     }
+}
+
+/// What Stripe's simulator, whose file this is, has done with the money for these orders and should not have, in words.
+fn misplaced_money(simulator: &Path, orders: &[BookedOrder]) -> Vec<String> {
+    let last_steps = "SELECT json_extract(body, '$.metadata.order_id') || ' '
+                             || coalesce(json_extract(body, '$.steps[#-1].action'), 'authorise')
+                      FROM intents WHERE json_extract(body, '$.card') NOT LIKE 'charge_declined%'";
+    let last_steps = texts(&open(simulator), last_steps);
+    let count = |order: &BookedOrder, step| {
+        let wanted = format!("{} {step}", order.id);
+        last_steps.iter().filter(|found| **found == wanted).count()
+    };
+    let money = |order: &BookedOrder| {
+        let (captured, held) = (count(order, "capture"), count(order, "authorise"));
+        let right = (usize::from(order.status == "complete"), 0);
+        (right != (captured, held)).then(|| format!("{order:?}: {captured} payments captured, {held} held"))
+    };
+    orders.iter().filter_map(money).collect()
+}
+
+fn stripe_file(directory: &TempDir) -> PathBuf {
+    directory.path().join("stripe.db")
 }
 
 /// One run of a binary, killed when dropped.
