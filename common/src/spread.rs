@@ -263,3 +263,21 @@ async fn patiently<T, E: Display>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_in_vain_gives_up_after_a_minute_and_at_once_where_waiting_does_not_help() {
+        for (heals, least, most) in [(true, 55, 60), (false, 0, 0)] {
+            let began = Instant::now();
+            let refused = async || Err::<(), _>("refused");
+            let Err(NotStarted(why)) = patiently("Redis (REDIS_HOST)", refused, |_| heals).await else {
+                panic!("it connected to nothing");
+            };
+            assert_eq!(why, "Redis (REDIS_HOST): refused");
+            assert!((least..=most).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+        }
+    }
+}
