@@ -1,5 +1,4 @@
 //! Where a real NATS server can misbehave: it goes away, connections are cut, streams and messages are not ours.
-#![cfg(feature = "spread")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

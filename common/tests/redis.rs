@@ -1,5 +1,4 @@
 //! Where a real Redis can misbehave: it goes away, it is emptied, its keys are not ours.
-#![cfg(feature = "spread")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

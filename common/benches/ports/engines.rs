@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use common::bus::Bus;
+use common::bus::nats::{NatsBus, NatsConfig};
 use common::bus::sqlite::SqliteBus;
 use common::jobs::DelayedJobs;
+use common::jobs::redis::RedisJobs;
 use common::jobs::sqlite::SqliteJobs;
 use common::store::Store;
+use common::store::mongo::MongoStore;
 use common::store::sqlite::SqliteStore;
+use common::testing::servers::{self, Server};
 use tempfile::TempDir;
 
 use crate::store::SCHEMAS;
 
 pub(crate) const SQLITE: &str = "SQLite";
-#[cfg(feature = "spread")]
 pub(crate) const NATS: &str = "NATS";
 
 type Engine<P> = (&'static str, Arc<P>);
@@ -25,10 +28,8 @@ pub(crate) struct Engines {
     pub(crate) buses: Vec<Engine<dyn Bus>>,
     pub(crate) jobs: Vec<Engine<dyn DelayedJobs>>,
     /// The URL of the NATS server.
-    #[cfg(feature = "spread")]
     pub(crate) nats: Option<String>,
-    #[cfg(feature = "spread")]
-    _servers: Vec<common::testing::servers::Server>,
+    _servers: Vec<Server>,
     _directory: TempDir,
 }
 
@@ -39,28 +40,18 @@ impl Engines {
         let store = Arc::new(SqliteStore::open(&file("store.db"), SCHEMAS)?);
         let bus = Arc::new(SqliteBus::open(&file("bus.db"))?);
         let jobs = Arc::new(SqliteJobs::open(&file("jobs.db"))?);
-        let engines = Self {
+        let embedded = Self {
             stores: vec![(SQLITE, store)],
             buses: vec![(SQLITE, bus)],
             jobs: vec![(SQLITE, jobs)],
-            #[cfg(feature = "spread")]
             nats: None,
-            #[cfg(feature = "spread")]
             _servers: Vec::new(),
             _directory: directory,
         };
-        #[cfg(feature = "spread")]
-        let engines = engines.with_servers().await?;
-        Ok(engines)
+        embedded.with_servers().await
     }
 
-    #[cfg(feature = "spread")]
     async fn with_servers(mut self) -> Result<Self> {
-        use common::bus::nats::{NatsBus, NatsConfig};
-        use common::jobs::redis::RedisJobs;
-        use common::store::mongo::MongoStore;
-        use common::testing::servers::{self, Server};
-
         let program = servers::mongo();
         // What merely speaks its protocol says nothing of MongoDB's speed.
         let name = if program.name == "mongod" { "MongoDB" } else { "stand-in, not MongoDB's figures" };
@@ -84,7 +75,7 @@ impl Engines {
         }
         if let Some(server) = Server::start(servers::REDIS).await {
             let address = format!("127.0.0.1:{}", server.port()).into();
-            self.jobs.push(("Redis", Arc::new(RedisJobs::connect(&address, "bench", "bench").await?)));
+            self.jobs.push(("Redis and NATS", Arc::new(RedisJobs::connect(&address, "bench", "bench").await?)));
             self._servers.push(server);
         }
         Ok(self)

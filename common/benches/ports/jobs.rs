@@ -1,12 +1,15 @@
-//! Scheduling, many jobs due at one instant, and jobs due at a steady rate: claimed and done as the expiration worker
-//! does it. A job counts as fired when its claim returns; what the worker then publishes is the bus's.
+//! Scheduling, many jobs due at one instant, and jobs due at a steady rate: claimed, published and done as the
+//! expiration worker does it. A job counts as fired when its event is durable on the bus.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use common::bus::{Bus, Message};
 use common::clock::{Clock, SystemClock, Timestamp};
+use common::events::Subject;
 use common::jobs::{DelayedJobs, Job};
+use common::trace::TraceParent;
 use futures_util::future::try_join;
 use tokio::task::JoinSet;
 use tokio::time::interval;
@@ -33,6 +36,7 @@ pub(crate) async fn measure(
     report: &mut Report,
     engine: &'static str,
     jobs: &Arc<dyn DelayedJobs>,
+    bus: &dyn Bus,
     options: &Options,
 ) -> Result<()> {
     let count = options.due_at_once();
@@ -45,7 +49,7 @@ pub(crate) async fn measure(
     let due = SystemClock.now().plus(2 * took + AHEAD);
     schedule(jobs, "at-once", count, due).await?;
     ensure!(SystemClock.now() < due, "{engine}: the machine was too busy to schedule {count} jobs ahead of time");
-    let lateness = fire(&**jobs, count).await?;
+    let lateness = fire(&**jobs, bus, count).await?;
     let took = SystemClock.now().since(due);
     report.row(Row::rate("fire, all due at once", engine, count, took).late(lateness));
 
@@ -60,7 +64,7 @@ pub(crate) async fn measure(
         }
         Ok(())
     };
-    let ((), lateness) = try_join(scheduling, fire(&**jobs, count)).await?;
+    let ((), lateness) = try_join(scheduling, fire(&**jobs, bus, count)).await?;
     let took = SystemClock.now().since(first);
     report.row(Row::rate("fire, 500 a second", engine, count, took).late(lateness));
     Ok(())
@@ -81,7 +85,7 @@ async fn schedule(jobs: &Arc<dyn DelayedJobs>, kind: &'static str, count: usize,
 }
 
 /// Works until so many jobs are done; returns how late each was.
-async fn fire(jobs: &dyn DelayedJobs, count: usize) -> Result<Vec<Duration>> {
+async fn fire(jobs: &dyn DelayedJobs, bus: &dyn Bus, count: usize) -> Result<Vec<Duration>> {
     let mut lateness = Vec::with_capacity(count);
     while lateness.len() < count {
         let now = SystemClock.now();
@@ -93,12 +97,23 @@ async fn fire(jobs: &dyn DelayedJobs, count: usize) -> Result<Vec<Duration>> {
             SystemClock.sleep_until(next).await;
             continue;
         }
+        let messages: Vec<Message> = claimed.iter().map(expiration).collect();
+        bus.publish(&messages).await?;
         let now = SystemClock.now();
         lateness.extend(claimed.iter().map(|job| now.since(job.due)));
         let ids: Vec<String> = claimed.into_iter().map(|job| job.id).collect();
         jobs.done(&ids).await?;
     }
     Ok(lateness)
+}
+
+fn expiration(job: &Job) -> Message {
+    Message {
+        id: format!("expiration:complete/{}", job.id),
+        subject: Subject::ExpirationComplete,
+        payload: format!(r#"{{"orderId":"{}"}}"#, job.id),
+        traceparent: TraceParent::parse(&job.payload),
+    }
 }
 
 fn job(kind: &str, at: usize, due: Timestamp) -> Job {

@@ -1,6 +1,6 @@
-//! What the ports can do on each engine, side by side: `cargo bench -p common --features spread`, `-- --help` for options.
+//! What the ports can do on each engine, side by side: `cargo bench -p common`, `-- --help` for options.
 //!
-//! Without the feature only the embedded engines are measured. The servers are started here, on free ports, all engines'
+//! The servers are started here, on free ports, all engines'
 //! files in the same temporary directory (`TMPDIR` moves it; one in memory makes durable writes cheaper than they are).
 //! A server whose program is missing is skipped aloud. Beside the bus on NATS stands what bare `async-nats` reaches in
 //! the same run. The clients share the processors with the servers.
@@ -13,7 +13,6 @@ mod bus;
 mod jobs;
 mod store;
 
-#[cfg(feature = "spread")]
 mod bare;
 mod report;
 
@@ -42,25 +41,21 @@ async fn main() -> Result<()> {
                 progress(&format!("bus, round {round} of {}", bus::ROUNDS), engine);
                 bus::measure(&mut report, engine, bus, &options, round).await?;
             }
-            #[cfg(feature = "spread")]
             if let Some(nats) = &engines.nats {
                 progress(&format!("bus, round {round} of {}", bus::ROUNDS), bare::ENGINE);
                 bare::measure(&mut report, nats, &options, round).await?;
             }
         }
-        #[cfg(feature = "spread")]
         report.compare(engines::NATS, bare::ENGINE);
     }
     if options.wants(Port::Jobs) {
-        for (engine, jobs) in &engines.jobs {
+        // Each fires to the bus of its kind.
+        for ((engine, jobs), (_, bus)) in engines.jobs.iter().zip(&engines.buses) {
             progress("jobs", engine);
-            jobs::measure(&mut report, engine, jobs, &options).await?;
+            jobs::measure(&mut report, engine, jobs, &**bus, &options).await?;
         }
     }
     println!("\n{report}");
-    if cfg!(not(feature = "spread")) {
-        println!("Embedded engines only. All: cargo bench -p common --features spread");
-    }
     Ok(())
 }
 

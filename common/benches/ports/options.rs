@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 /// Measures what the store, the bus and the delayed jobs can do on each engine.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo bench -p common --features spread --")]
+#[command(bin_name = "cargo bench -p common --")]
 pub(crate) struct Options {
     /// Measure only this port (may be repeated)
     #[arg(long = "port", value_name = "PORT")]

@@ -53,7 +53,6 @@ impl Report {
     }
 
     /// Remarks on the rows of an engine how they compare with the bare thing.
-    #[cfg(feature = "spread")]
     pub(crate) fn compare(&mut self, engine: &str, bare: &str) {
         use crate::bus::{BATCHES, SINGLE};
 
