@@ -9,6 +9,7 @@ use common::events::{Event, ExpirationComplete};
 use common::ids::OrderId;
 use common::jobs::{DelayedJobs, Job, JobsError};
 use common::trace::TraceParent;
+use futures_util::stream::{self, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -18,6 +19,9 @@ use crate::rebuild::rebuild;
 
 /// Jobs claimed and published together.
 const BATCH: usize = 500;
+
+/// Batches in flight: while one is published, the next is claimed.
+const AT_ONCE: usize = 3;
 
 /// How long a claimed job is ours: what a crash between claim and [`DelayedJobs::done`] costs in lateness.
 ///
@@ -90,17 +94,23 @@ impl Worker {
 
     /// Publishes what is due, and returns when to look again.
     async fn publish_due(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
-        while !stop.is_cancelled() {
-            let now = self.clock.now();
-            gauge!("jobs_due").set(self.jobs.count_due(now).await? as f64);
-            let jobs = self.jobs.claim(now, BATCH, LEASE).await?;
-            if jobs.is_empty() {
-                break;
+        self.count_due().await?;
+        let claims = stream::try_unfold((), async |()| {
+            if stop.is_cancelled() {
+                return Ok(None);
             }
-            self.publish(&jobs).await?;
-        }
+            let jobs = self.jobs.claim(self.clock.now(), BATCH, LEASE).await?;
+            Ok::<_, WorkError>((!jobs.is_empty()).then_some((jobs, ())))
+        });
+        claims.try_for_each_concurrent(AT_ONCE, async |jobs| self.publish(&jobs).await).await?;
+        self.count_due().await?;
         let latest = self.clock.now().plus(LONGEST_SLEEP);
         Ok(self.jobs.next_due().await?.map_or(latest, |next| next.min(latest)))
+    }
+
+    async fn count_due(&self) -> Result<(), WorkError> {
+        gauge!("jobs_due").set(self.jobs.count_due(self.clock.now()).await? as f64);
+        Ok(())
     }
 
     /// Publishes first and forgets the jobs then: after a crash in between they are published again, never not at all.
