@@ -109,11 +109,6 @@ impl<S: Send + Sync + 'static> Listeners<S> {
 }
 
 impl<S> Listeners<S> {
-    /// What they read.
-    pub fn durables(&self) -> Vec<Durable> {
-        self.registered.iter().map(RegisteredListener::durable).collect()
-    }
-
     /// The listeners, whatever the state of their service.
     pub(crate) fn into_registered(self) -> Vec<RegisteredListener> {
         self.registered

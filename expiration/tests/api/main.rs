@@ -1,6 +1,8 @@
 //! The expiration service on embedded engines, its clock moved by hand.
 
 mod listeners;
+#[cfg(feature = "spread")]
+mod rebuild;
 mod worker;
 
 use std::collections::BTreeMap;
