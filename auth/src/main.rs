@@ -1,24 +1,13 @@
-//! The auth service by itself, on MongoDB.
+//! The auth service as a process of its own, on MongoDB.
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use common::config::read;
-use common::spread::ServiceConfig;
-
-/// The auth service by itself, on MongoDB.
-#[derive(Parser)]
-#[command(version)]
-struct Config {
-    #[command(flatten)]
-    auth: auth::AuthConfig,
-    #[command(flatten)]
-    service: ServiceConfig,
-}
+use auth::AuthConfig;
+use engines::standalone::{MongoOnly, Standalone};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config: Config = read(Config::command());
-    let build = |database: &_, sessions| Ok(auth::service(database, sessions, config.auth));
-    config.service.run("auth", auth::SCHEMAS, None, build).await
+    Standalone { name: "auth", about: env!("CARGO_PKG_DESCRIPTION"), schemas: auth::SCHEMAS }
+        .run::<AuthConfig, MongoOnly>(|config, parts| Ok(auth::service(&parts.database, parts.sessions, config)))
+        .await
 }

@@ -1,8 +1,11 @@
-//! Telling errors.
+//! Errors and their causes.
 
 use std::error::Error;
 
-/// The error and what caused it, on one line, without what the causes repeat.
+/// An error of any type, as the cause of another.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Formats an error and its causes on one line, skipping what a cause repeats.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,16 +1,13 @@
-//! What every service of Ticketing shares.
+//! What every service of Ticketing shares. Nothing here uses a driver: the engines behind the ports are in the crate `engines`.
 //!
 //! Read it in this order:
 //!
 //! - values: [`ids`], [`money`], [`clock`]
-//! - [`events`]: what the services tell each other
-//! - the ports and their engines: [`store`], [`bus`], [`jobs`]
-//! - between store and bus: [`outbox`]
-//! - manners: [`http`], [`session`], [`trace`]
-//! - starting and stopping: [`config`], [`error`], [`service`]
-//!
-//! Only adapters (`*/sqlite.rs` and [`sqlite`] beneath them, `store/mongo.rs`, `bus/nats.rs`, `jobs/redis.rs`, and what
-//! is in the folders of these names) name the driver of a database or server.
+//! - [`events`]: the facts that services publish, and the [`Message`](events::Message) that carries one
+//! - ports, each a small trait and a typed handle: [`store`], [`bus`], [`jobs`]
+//! - above the ports: [`listener`], [`outbox`], [`replica`]
+//! - HTTP: [`http`], [`session`]
+//! - the process: [`config`], [`error`], [`service`], [`trace`]
 
 pub mod clock;
 pub mod ids;
@@ -20,21 +17,16 @@ pub mod events;
 
 pub mod bus;
 pub mod jobs;
-pub mod outbox;
-pub mod sqlite;
 pub mod store;
+
+pub mod listener;
+pub mod outbox;
+pub mod replica;
 
 pub mod http;
 pub mod session;
-pub mod trace;
 
 pub mod config;
 pub mod error;
 pub mod service;
-#[cfg(feature = "spread")]
-pub mod spread;
-
-#[cfg(feature = "testing")]
-pub mod contract;
-#[cfg(feature = "testing")]
-pub mod testing;
+pub mod trace;

@@ -1,8 +1,8 @@
-//! The relay: carries events from a service's outbox to the bus.
+//! The relay: publishes the events in a service's outbox.
 //!
-//! An event is stored in the same write as the change it announces. The relay publishes it soon after, woken by the
-//! write, and sweeps for what a crash or another replica's death left behind. It publishes before it clears, so it may
-//! send twice, never not at all.
+//! An event is stored in the same write as the change it announces. The relay publishes it moments later, woken by the
+//! write, and sweeps for events that a crash or a dead replica left behind. It publishes before it clears the outbox:
+//! an event may be sent twice, but never not at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,18 @@ use metrics::{counter, gauge};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::bus::{Bus, BusError, Message};
+use crate::bus::{BusError, Publisher};
+use crate::error::chain;
+use crate::events::Message;
 use crate::store::{Database, StoreError, Unpublished};
 
-/// Events carried at once.
+/// Events published together.
 const BATCH: usize = 256;
 
-/// How often to look for events that nobody announced.
+/// How often to sweep for events that no write announced.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// How long to wait after a failure.
+/// The pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, thiserror::Error)]
@@ -31,15 +33,15 @@ enum RelayError {
     Bus(#[from] BusError),
 }
 
-/// Carries the events of one service until `stop`, then what is left, and returns.
-pub async fn relay(service: &'static str, database: Database, bus: Arc<dyn Bus>, stop: CancellationToken) {
+/// Publishes the events of one service until `stop`, then what is left in the outbox, and returns.
+pub async fn relay(service: &'static str, database: Database, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     loop {
         let stopping = stop.is_cancelled();
-        let pause = match carry_all(service, &database, &*bus).await {
+        let pause = match publish_all(service, &database, &*publisher).await {
             Ok(()) => SWEEP,
             Err(error) => {
-                warn!(service, %error, "could not publish events; they are kept and tried again");
-                // What can not be read holds up nothing else.
+                warn!(service, error = chain(&error), "could not publish events, will retry");
+                // An unreadable entry does not delay the others: they have been published by now.
                 if matches!(error, RelayError::Store(StoreError::Corrupt { .. })) { SWEEP } else { PAUSE }
             }
         };
@@ -48,13 +50,13 @@ pub async fn relay(service: &'static str, database: Database, bus: Arc<dyn Bus>,
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = database.stored_events().notified(), if pause == SWEEP => {}
+            () = database.outbox_filled().notified(), if pause == SWEEP => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
 }
 
-async fn carry_all(service: &'static str, database: &Database, bus: &dyn Bus) -> Result<(), RelayError> {
+async fn publish_all(service: &'static str, database: &Database, publisher: &dyn Publisher) -> Result<(), RelayError> {
     let age = gauge!("outbox_oldest_seconds", "service" => service);
     loop {
         let events = database.store().unpublished(BATCH).await?;
@@ -63,13 +65,13 @@ async fn carry_all(service: &'static str, database: &Database, bus: &dyn Bus) ->
             return Ok(());
         };
         age.set(database.clock().now().since(oldest.since).as_secs_f64());
-        carry(&events, database, bus).await?;
+        publish(&events, database, publisher).await?;
     }
 }
 
-async fn carry(events: &[Unpublished], database: &Database, bus: &dyn Bus) -> Result<(), RelayError> {
+async fn publish(events: &[Unpublished], database: &Database, publisher: &dyn Publisher) -> Result<(), RelayError> {
     let messages: Vec<Message> = events.iter().map(|event| event.message.clone()).collect();
-    bus.publish(&messages).await?;
+    publisher.publish(&messages).await?;
     for message in &messages {
         counter!("events_published_total", "subject" => message.subject.as_str()).increment(1);
     }

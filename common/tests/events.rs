@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use common::bus::Message;
 use common::clock::Timestamp;
+use common::events::Message;
 use common::events::{
     Event, ExpirationComplete, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket,
     PaymentCreated, Subject, TicketCreated, TicketRef, TicketUpdated,
@@ -23,7 +23,7 @@ fn id<I: std::str::FromStr<Err: std::fmt::Debug>>(digit: u8) -> I {
 fn assert_golden<E: Event + PartialEq>(file: &str, message_id: &str, event: &E) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file).with_extension("json");
     let golden = std::fs::read_to_string(&path).expect("a reply");
-    let message = Message::of(event);
+    let message = Message::new(event).expect("it works");
     let (written, expected): (Value, Value) =
         (serde_json::from_str(&message.payload).expect("it works"), serde_json::from_str(&golden).expect("it works"));
     assert_eq!(written, expected, "{file} is not what is written");

@@ -1,29 +1,32 @@
-//! The expiration service: tells when the time of an order is up.
+//! The expiration service: announces that an order's time is up.
 //!
-//! It remembers a delayed job for every order that may still expire (`listeners`) and publishes
-//! `expiration:complete` when the job is due (`worker`). What that does to the order is for the orders service to say.
+//! It keeps a delayed job for every order that may still expire (`listeners`) and publishes `expiration:complete` when the
+//! job is due (`worker`). The orders service decides what that does to the order. Lost jobs are rebuilt from the history
+//! of orders (`rebuild`).
 //!
-//! When the jobs have been lost, it schedules them anew from the history of orders (`rebuild`).
-//!
-//! It has no HTTP API, no records and so no outbox: a job is what is left to publish.
+//! It has no HTTP API and no outbox: a job that is still stored is an event that is still to be published.
 
 mod alarm;
+mod error;
+mod job;
 mod listeners;
 mod rebuild;
 mod worker;
 
 use std::sync::Arc;
 
-use common::bus::{Bus, Listeners};
+use common::bus::Bus;
 use common::clock::Clock;
 use common::jobs::DelayedJobs;
+use common::listener::Listeners;
 use common::service::Service;
 
 use alarm::Alarm;
 use listeners::{OrderCancelledListener, OrderCompletedListener, OrderCreatedListener};
+use rebuild::Rebuild;
 use worker::Worker;
 
-/// What every listener works with.
+/// The state shared by the listeners.
 #[derive(Clone)]
 struct AppState {
     jobs: Arc<dyn DelayedJobs>,
@@ -35,7 +38,8 @@ pub fn service(jobs: Arc<dyn DelayedJobs>, bus: Arc<dyn Bus>, clock: Arc<dyn Clo
     let app = AppState { jobs: jobs.clone(), alarm: Arc::new(Alarm::new(clock.clone())) };
     let alarm = app.alarm.clone();
     let listeners = listeners(app);
-    let worker = Worker { jobs: jobs.clone(), bus, clock, alarm };
+    let rebuild = Rebuild { jobs: jobs.clone(), bus: bus.clone() };
+    let worker = Worker { jobs: jobs.clone(), publisher: bus, rebuild, clock, alarm };
     Service::new("expiration").listeners(listeners).worker(|stop| worker.run(stop)).probe("jobs", move || {
         let jobs = jobs.clone();
         async move { jobs.ping().await }

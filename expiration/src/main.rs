@@ -1,31 +1,12 @@
-//! The expiration service by itself, on Redis and NATS JetStream.
+//! The expiration service as a process of its own, on Redis and NATS JetStream.
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use common::config::read;
-use common::spread::{Alone, BusConfig, ProcessConfig, RedisConfig, clock};
-
-/// The expiration service by itself, on Redis and NATS JetStream.
-#[derive(Parser)]
-#[command(version)]
-struct Config {
-    #[command(flatten)]
-    redis: RedisConfig,
-    #[command(flatten)]
-    bus: BusConfig,
-    #[command(flatten)]
-    process: ProcessConfig,
-}
+use engines::standalone::{RedisAndNats, Standalone};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config: Config = read(Config::command());
-    common::spread::main(&config.process, async || {
-        let bus = config.bus.open(None).await?;
-        let jobs = config.redis.open("expiration", &bus).await?;
-        let service = expiration::service(jobs, bus.clone(), clock());
-        Ok(Alone { service, bus: Some(bus), port: None })
-    })
-    .await
+    Standalone { name: "expiration", about: env!("CARGO_PKG_DESCRIPTION"), schemas: &[] }
+        .run::<(), RedisAndNats>(|(), parts| Ok(expiration::service(parts.jobs, parts.bus, parts.clock)))
+        .await
 }

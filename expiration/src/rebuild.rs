@@ -1,58 +1,66 @@
-//! Making the delayed jobs anew, from the history of orders.
+//! Rebuilding lost jobs from the history of orders.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use common::bus::{Bus, BusError};
-use common::clock::Timestamp;
 use common::events::{Event, OrderCancelled, OrderCompleted, OrderCreated};
-use common::ids::OrderId;
 use common::jobs::{DelayedJobs, Job};
 use common::trace::TraceParent;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::worker::WorkError;
+use crate::error::WorkError;
+use crate::job::job;
 
-/// Events read at once.
+/// Events read together.
 const PAGE: usize = 1_000;
 
-/// Jobs scheduled at once.
-const IN_FLIGHT: usize = 32;
+/// Jobs scheduled concurrently.
+const MAX_IN_FLIGHT: usize = 32;
 
-/// Schedules a job for every order that was created and has been neither completed nor cancelled since.
-///
-/// The listeners go on meanwhile. An order that ends between the reading of its end and of its beginning gets a job that
-/// tells the orders service what it knows already.
-pub(crate) async fn rebuild(jobs: &dyn DelayedJobs, bus: &dyn Bus) -> Result<usize, WorkError> {
-    let mut ended = HashSet::new();
-    each(bus, |event: OrderCancelled, _| ended.extend([event.id])).await?;
-    each(bus, |event: OrderCompleted, _| ended.extend([event.id])).await?;
-    let mut living = Vec::new();
-    let keep = |event: OrderCreated, trace: Option<TraceParent>| {
-        if !ended.contains(&event.id) {
-            living.push(job(event.id, event.expires_at, trace.as_ref()));
-        }
-    };
-    each(bus, keep).await?;
-    stream::iter(&living).map(Ok).try_for_each_concurrent(IN_FLIGHT, |job| jobs.schedule(job)).await?;
-    Ok(living.len())
+/// Schedules the jobs that the history of orders calls for.
+pub(crate) struct Rebuild {
+    pub(crate) jobs: Arc<dyn DelayedJobs>,
+    pub(crate) bus: Arc<dyn Bus>,
 }
 
-/// The job that tells when the time of an order is up, in the trace context that the order was created in.
-pub(crate) fn job(order: OrderId, due: Timestamp, trace: Option<&TraceParent>) -> Job {
-    Job { id: order.to_string(), due, payload: trace.map_or_else(String::new, ToString::to_string) }
-}
+impl Rebuild {
+    /// Schedules a job for every order that was created and has not ended since. Returns their number.
+    ///
+    /// Listeners keep running meanwhile. An order that ends while its history is read may get a job; the orders service
+    /// ignores the resulting event.
+    pub(crate) async fn run(&self) -> Result<usize, WorkError> {
+        let open = self.open_orders().await?;
+        let schedule = |job| self.jobs.schedule(job);
+        stream::iter(&open).map(Ok).try_for_each_concurrent(MAX_IN_FLIGHT, schedule).await?;
+        Ok(open.len())
+    }
 
-/// Tells every event of a kind, the oldest first. Those that do not parse are left out: our listener makes them dead
-/// letters.
-async fn each<E: Event>(bus: &dyn Bus, mut tell: impl FnMut(E, Option<TraceParent>)) -> Result<(), BusError> {
-    let mut after = 0;
-    loop {
-        let page = bus.history(E::SUBJECT, after, PAGE).await?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
-        after = *last;
-        for (_, message) in page {
-            if let Ok(event) = serde_json::from_str(&message.payload) {
-                tell(event, message.traceparent);
+    async fn open_orders(&self) -> Result<Vec<Job>, BusError> {
+        let mut ended = HashSet::new();
+        self.for_each(|event: OrderCancelled, _| ended.extend([event.id])).await?;
+        self.for_each(|event: OrderCompleted, _| ended.extend([event.id])).await?;
+        let mut open = Vec::new();
+        let keep = |event: OrderCreated, trace: Option<TraceParent>| {
+            if !ended.contains(&event.id) {
+                open.push(job(event.id, event.expires_at, trace.as_ref()));
+            }
+        };
+        self.for_each(keep).await?;
+        Ok(open)
+    }
+
+    /// Reads all events of a type, oldest first. Skips payloads that do not parse: the listener dead-letters them.
+    async fn for_each<E: Event>(&self, mut handle: impl FnMut(E, Option<TraceParent>)) -> Result<(), BusError> {
+        let mut after = 0;
+        loop {
+            let page = self.bus.history(E::SUBJECT, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            for (_, message) in page {
+                if let Ok(event) = serde_json::from_str(&message.payload) {
+                    handle(event, message.traceparent);
+                }
             }
         }
     }

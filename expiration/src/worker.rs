@@ -3,59 +3,50 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::bus::{Bus, BusError, Message};
+use common::bus::Publisher;
 use common::clock::{Clock, Timestamp};
-use common::events::{Event, ExpirationComplete};
-use common::ids::OrderId;
-use common::jobs::{DelayedJobs, Job, JobsError};
-use common::trace::TraceParent;
+use common::error::chain;
+use common::events::{Event, ExpirationComplete, Message};
+use common::jobs::{DelayedJobs, Job};
 use futures_util::stream::{self, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::alarm::Alarm;
-use crate::rebuild::rebuild;
+use crate::error::WorkError;
+use crate::job::message;
+use crate::rebuild::Rebuild;
 
 /// Jobs claimed and published together.
 const BATCH: usize = 500;
 
 /// Batches in flight: while one is published, the next is claimed.
-const AT_ONCE: usize = 3;
+const MAX_IN_FLIGHT: usize = 3;
 
-/// How long a claimed job is ours: what a crash between claim and [`DelayedJobs::done`] costs in lateness.
+/// How long a claimed job is ours: the delay that a crash between claim and [`DelayedJobs::done`] causes.
 ///
-/// Should publishing take longer and another worker claim the job too, the event is sent twice and dropped once, by
-/// its message id.
+/// If publishing takes longer and another worker claims the job too, the event is sent twice and the bus drops the
+/// repeat by its message id.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// How long to wait after a failure; by then the lease of what could not be published is over.
+/// The pause after a failure. By then the leases of unpublished jobs have ended.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest sleep. Whatever this process schedules wakes the worker in time; only jobs that other replicas schedule
-/// in an engine shared with them may have gone unnoticed meanwhile. Those replicas are awake for them, so this bounds
-/// how late they are should one of them die.
-///
-/// It also bounds how long it takes until lost jobs are noticed.
-const LONGEST_SLEEP: Duration = Duration::from_secs(5);
-
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum WorkError {
-    #[error(transparent)]
-    Jobs(#[from] JobsError),
-    #[error(transparent)]
-    Bus(#[from] BusError),
-}
+/// The longest sleep. Jobs scheduled by this process wake the worker in time; this bounds the delay of jobs that a
+/// replica scheduled before it died, and the time until lost jobs are noticed.
+const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
     pub(crate) jobs: Arc<dyn DelayedJobs>,
-    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) rebuild: Rebuild,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Arc<Alarm>,
 }
 
 impl Worker {
-    /// Works until `stop`, ending the batch that has begun.
+    /// Works until `stop`, then finishes the batches in flight.
     pub(crate) async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.alarm.unset();
@@ -64,35 +55,41 @@ impl Worker {
                 match outcome {
                     Ok(next) => self.alarm.sleep_until(next).await,
                     Err(error) => {
-                        warn!(%error, "could not tell what has expired; trying again");
+                        warn!(error = chain(&error), "could not publish expirations, will retry");
                         self.clock.sleep_until(self.clock.now().plus(PAUSE)).await;
                     }
                 }
             };
-            // Cancelled or rested: the loop looks which.
-            let _rested = stop.run_until_cancelled(rest).await;
+            // The loop condition checks whether the sleep was cancelled.
+            let _cancelled = stop.run_until_cancelled(rest).await;
         }
     }
 
     async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
-        if !self.jobs.is_complete().await? {
-            info!("the delayed jobs are new, or were lost: reading the history of orders");
-            let mark = self.jobs.begin_rebuild().await?;
-            // Begun again at the next start.
-            let Some(rebuilt) = stop.run_until_cancelled(rebuild(&*self.jobs, &*self.bus)).await else {
-                return Ok(self.clock.now());
-            };
-            let jobs = rebuilt?;
-            if !self.jobs.mark_complete(&mark).await? {
-                warn!("delayed jobs were lost while they were scheduled");
-                return Ok(self.clock.now());
-            }
-            info!(jobs, "scheduled the jobs of all orders that have not ended");
+        if self.jobs.is_complete().await? || self.rebuild(stop).await? {
+            self.publish_due(stop).await
+        } else {
+            Ok(self.clock.now())
         }
-        self.publish_due(stop).await
     }
 
-    /// Publishes what is due, and returns when to look again.
+    /// Rebuilds lost jobs. Returns false if that has to begin again.
+    async fn rebuild(&self, stop: &CancellationToken) -> Result<bool, WorkError> {
+        let token = self.jobs.begin_rebuild().await?;
+        // If cancelled, the next start begins again.
+        let Some(rebuilt) = stop.run_until_cancelled(self.rebuild.run()).await else { return Ok(false) };
+        let jobs = rebuilt?;
+        let complete = self.jobs.mark_complete(&token).await?;
+        match (complete, jobs) {
+            (false, _) => warn!("delayed jobs were lost during the rebuild, starting over"),
+            // The first start of a new system.
+            (true, 0) => {}
+            (true, jobs) => info!(jobs, "delayed jobs were missing, rebuilt them from order history"),
+        }
+        Ok(complete)
+    }
+
+    /// Publishes what is due and returns when to look again.
     async fn publish_due(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
         self.count_due().await?;
         let claims = stream::try_unfold((), async |()| {
@@ -102,9 +99,9 @@ impl Worker {
             let jobs = self.jobs.claim(self.clock.now(), BATCH, LEASE).await?;
             Ok::<_, WorkError>((!jobs.is_empty()).then_some((jobs, ())))
         });
-        claims.try_for_each_concurrent(AT_ONCE, async |jobs| self.publish(&jobs).await).await?;
+        claims.try_for_each_concurrent(MAX_IN_FLIGHT, async |jobs| self.publish(&jobs).await).await?;
         self.count_due().await?;
-        let latest = self.clock.now().plus(LONGEST_SLEEP);
+        let latest = self.clock.now().plus(MAX_SLEEP);
         Ok(self.jobs.next_due().await?.map_or(latest, |next| next.min(latest)))
     }
 
@@ -113,10 +110,10 @@ impl Worker {
         Ok(())
     }
 
-    /// Publishes first and forgets the jobs then: after a crash in between they are published again, never not at all.
+    /// Publishes before it removes the jobs: a crash in between publishes them again.
     async fn publish(&self, jobs: &[Job]) -> Result<(), WorkError> {
-        let messages: Vec<Message> = jobs.iter().filter_map(message).collect();
-        self.bus.publish(&messages).await?;
+        let messages = jobs.iter().filter_map(|job| message(job).transpose()).collect::<Result<Vec<Message>, _>>()?;
+        self.publisher.publish(&messages).await?;
         let now = self.clock.now();
         for job in jobs {
             histogram!("jobs_lateness_seconds").record(now.since(job.due).as_secs_f64());
@@ -129,13 +126,4 @@ impl Worker {
         let ids: Vec<String> = jobs.iter().map(|job| job.id.clone()).collect();
         Ok(self.jobs.done(&ids).await?)
     }
-}
-
-/// A job is named after its order, and carries the trace context that the order was created in.
-fn message(job: &Job) -> Option<Message> {
-    let Ok(order_id) = job.id.parse::<OrderId>() else {
-        error!(job = job.id, "the job is not named after an order; dropped");
-        return None;
-    };
-    Some(Message { traceparent: TraceParent::parse(&job.payload), ..Message::of(&ExpirationComplete { order_id }) })
 }

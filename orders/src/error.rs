@@ -1,19 +1,22 @@
-//! What can go wrong in this service, and what the client is told.
+//! The service's errors, and what they become for clients and for the bus.
 
 use common::http::ApiError;
-use common::ids::TicketId;
+use common::ids::{OrderId, TicketId};
+use common::listener::ListenError;
 use common::store::StoreError;
+
+use crate::order::OrderRuleError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrderError {
-    #[error("there is no such order or ticket")]
-    NotFound,
-    #[error("it is somebody else's order")]
-    NotTheBuyer,
+    #[error("ticket {0} does not exist")]
+    UnknownTicket(TicketId),
+    #[error("order {0} does not exist")]
+    UnknownOrder(OrderId),
     #[error("ticket {0} is already reserved")]
     Reserved(TicketId),
-    #[error("the order is complete")]
-    Complete,
+    #[error(transparent)]
+    Rule(#[from] OrderRuleError),
     #[error("could not read or write orders")]
     Store(#[from] StoreError),
 }
@@ -21,10 +24,26 @@ pub(crate) enum OrderError {
 impl From<OrderError> for ApiError {
     fn from(error: OrderError) -> Self {
         match error {
-            OrderError::NotFound => Self::NotFound,
-            OrderError::NotTheBuyer => Self::NotAuthorized,
+            OrderError::UnknownTicket(_) | OrderError::UnknownOrder(_) => Self::NotFound,
             OrderError::Reserved(_) => Self::BadRequest("Ticket is already reserved".into()),
-            OrderError::Complete => Self::BadRequest("Cannot cancel a completed order".into()),
+            OrderError::Rule(OrderRuleError::NotTheBuyer) => Self::NotAuthorized,
+            OrderError::Rule(OrderRuleError::Complete) => Self::BadRequest("Cannot cancel a completed order".into()),
+            OrderError::Rule(error @ OrderRuleError::NotExpired(_)) => Self::internal(error),
+            OrderError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<OrderError> for ListenError {
+    fn from(error: OrderError) -> Self {
+        match error {
+            // The clock of the service that sent the event is ahead of ours.
+            OrderError::Rule(OrderRuleError::NotExpired(_)) => Self::retry(error),
+            // Orders are created here, so an unknown one never existed.
+            OrderError::UnknownOrder(_)
+            | OrderError::UnknownTicket(_)
+            | OrderError::Reserved(_)
+            | OrderError::Rule(OrderRuleError::NotTheBuyer | OrderRuleError::Complete) => Self::reject(error),
             OrderError::Store(error) => error.into(),
         }
     }

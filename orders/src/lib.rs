@@ -1,7 +1,7 @@
-//! The orders service: who has reserved which ticket, until when, and whether it is theirs.
+//! The orders service: who has reserved which ticket, until when, and whether the purchase is complete.
 //!
-//! It alone decides whether a purchase stands. People reserve and cancel by HTTP (`routes`); payments and time make
-//! themselves heard by events (`listeners`).
+//! It alone decides whether a purchase stands. Buyers reserve and cancel over HTTP (`routes`); payments and expirations
+//! arrive as events (`listeners`).
 
 mod config;
 mod error;
@@ -16,8 +16,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::{get, post};
-use common::bus::Listeners;
 use common::clock::Clock;
+use common::listener::Listeners;
+use common::replica::Replica;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
@@ -28,17 +29,17 @@ use listeners::{ExpirationCompleteListener, PaymentCreatedListener, TicketCreate
 use order::Order;
 use ticket::TicketCopy;
 
-/// What the service stores.
+/// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[Order::SCHEMA, TicketCopy::SCHEMA];
 
-/// What every handler and listener works with.
+/// The state shared by handlers and listeners.
 #[derive(Clone)]
 struct AppState {
     orders: Collection<Order>,
-    tickets: Collection<TicketCopy>,
+    tickets: Replica<TicketCopy>,
     sessions: Sessions,
     clock: Arc<dyn Clock>,
-    /// How long a ticket stays reserved unless paid.
+    /// How long a ticket stays reserved unless it is paid for.
     reservation: Duration,
 }
 
@@ -48,11 +49,11 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// The service on this database, which must know [`SCHEMAS`].
+/// The service on this database, which must have been opened with [`SCHEMAS`].
 pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -> Service {
     let app = AppState {
         orders: database.collection(),
-        tickets: database.collection(),
+        tickets: Replica::new(database),
         sessions,
         clock: database.clock().clone(),
         reservation: Duration::from_secs(config.order_expiration_seconds.into()),

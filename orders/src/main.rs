@@ -1,26 +1,15 @@
-//! The orders service by itself, on MongoDB and NATS JetStream.
+//! The orders service as a process of its own, on MongoDB and NATS JetStream.
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use common::config::read;
-use common::spread::{BusConfig, ServiceConfig};
-
-/// The orders service by itself, on MongoDB and NATS JetStream.
-#[derive(Parser)]
-#[command(version)]
-struct Config {
-    #[command(flatten)]
-    orders: orders::OrdersConfig,
-    #[command(flatten)]
-    service: ServiceConfig,
-    #[command(flatten)]
-    bus: BusConfig,
-}
+use engines::standalone::{MongoAndNats, Standalone};
+use orders::OrdersConfig;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config: Config = read(Config::command());
-    let build = |database: &_, sessions| Ok(orders::service(database, sessions, &config.orders));
-    config.service.run("orders", orders::SCHEMAS, Some(config.bus), build).await
+    Standalone { name: "orders", about: env!("CARGO_PKG_DESCRIPTION"), schemas: orders::SCHEMAS }
+        .run::<OrdersConfig, MongoAndNats>(|config, parts| {
+            Ok(orders::service(&parts.database, parts.sessions, &config))
+        })
+        .await
 }

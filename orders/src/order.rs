@@ -8,24 +8,23 @@ use common::ids::{OrderId, TicketId, UserId};
 use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::error::OrderError;
 use crate::ticket::TicketCopy;
 
-/// Somebody's reservation of a ticket, and what became of it.
+/// A reservation of a ticket, and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Order {
     pub(crate) id: OrderId,
     pub(crate) version: u64,
-    /// Who buys.
+    /// The buyer.
     pub(crate) user_id: UserId,
     pub(crate) status: OrderStatus,
-    /// When the reservation ends unless paid.
+    /// When the reservation ends unless it is paid for.
     pub(crate) expires_at: Timestamp,
-    /// The ticket as it was when ordered: its price is the price to pay, whatever happens to the ticket later.
+    /// The ticket as it was when it was ordered. Its price is the price to pay, whatever happens to the ticket later.
     pub(crate) ticket: TicketCopy,
-    /// The ticket again, while the order is live. A unique index over this field is what makes it impossible that a
-    /// ticket has two live orders.
+    /// The ticket again, while the order is live. A unique index over this field makes two live orders of one ticket
+    /// impossible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live_ticket_id: Option<TicketId>,
 }
@@ -51,11 +50,22 @@ impl Entity for Order {
     }
 }
 
+/// A rule of orders that forbids an operation.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OrderRuleError {
+    #[error("only the buyer may see or cancel the order")]
+    NotTheBuyer,
+    #[error("the order is complete")]
+    Complete,
+    #[error("the order does not expire until {0}")]
+    NotExpired(Timestamp),
+}
+
 impl Order {
     pub(crate) const LIVE_TICKET: &'static str = "liveTicketId";
     pub(crate) const USER: &'static str = "userId";
 
-    /// Reserves a ticket, for as long as `reservation`.
+    /// Reserves a ticket for the duration `reservation`.
     pub(crate) fn place(
         buyer: UserId,
         ticket: TicketCopy,
@@ -82,21 +92,33 @@ impl Order {
         (order, event)
     }
 
-    /// Gives the ticket up. `None` when that has happened already; a complete order is never cancelled.
-    pub(crate) fn cancel(&mut self) -> Result<Option<OrderCancelled>, OrderError> {
-        match self.status {
-            OrderStatus::Created | OrderStatus::AwaitingPayment => {}
-            OrderStatus::Cancelled => return Ok(None),
-            OrderStatus::Complete => return Err(OrderError::Complete),
-        }
-        self.status = OrderStatus::Cancelled;
-        self.live_ticket_id = None;
-        self.version += 1;
-        Ok(Some(OrderCancelled { id: self.id, version: self.version, ticket: self.ticket_ref() }))
+    /// Checks that `user` is the buyer.
+    pub(crate) fn check_buyer(&self, user: UserId) -> Result<(), OrderRuleError> {
+        if self.user_id == user { Ok(()) } else { Err(OrderRuleError::NotTheBuyer) }
     }
 
-    /// Makes the ticket the buyer's, its price being authorised. `None` when it is so already, or when the order was
-    /// cancelled first: a cancelled order is never complete.
+    /// Cancels the order for its buyer. Returns `None` if it is already cancelled.
+    pub(crate) fn cancel(&mut self) -> Result<Option<OrderCancelled>, OrderRuleError> {
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.release())),
+            OrderStatus::Cancelled => Ok(None),
+            OrderStatus::Complete => Err(OrderRuleError::Complete),
+        }
+    }
+
+    /// Cancels the order because its time is up at `now`. Returns `None` if it has already ended, either way.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Result<Option<OrderCancelled>, OrderRuleError> {
+        if now < self.expires_at {
+            return Err(OrderRuleError::NotExpired(self.expires_at));
+        }
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.release())),
+            OrderStatus::Cancelled | OrderStatus::Complete => Ok(None),
+        }
+    }
+
+    /// Completes the order, its price being authorised. Returns `None` if it is already complete, or if it was cancelled
+    /// first: a cancelled order is never completed.
     pub(crate) fn complete(&mut self) -> Option<OrderCompleted> {
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => {}
@@ -105,6 +127,13 @@ impl Order {
         self.status = OrderStatus::Complete;
         self.version += 1;
         Some(OrderCompleted { id: self.id, version: self.version, ticket: self.ticket_ref() })
+    }
+
+    fn release(&mut self) -> OrderCancelled {
+        self.status = OrderStatus::Cancelled;
+        self.live_ticket_id = None;
+        self.version += 1;
+        OrderCancelled { id: self.id, version: self.version, ticket: self.ticket_ref() }
     }
 
     fn ticket_ref(&self) -> TicketRef {
@@ -132,8 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn a_new_order_lasts_as_long_as_it_is_told() {
+    fn a_new_order_lasts_for_the_reservation_time() {
         assert_eq!(order().expires_at, Timestamp::from_millis(900_000));
+    }
+
+    #[test]
+    fn the_schema_names_existing_fields() {
+        assert_eq!(Order::SCHEMA.check(&order()), Ok(()));
+    }
+
+    #[test]
+    fn an_order_expires_at_its_time_and_not_before() {
+        let (mut order, end) = (order(), Timestamp::from_millis(900_000));
+        let early = Timestamp::from_millis(899_999);
+        assert_eq!(order.expire(early), Err(OrderRuleError::NotExpired(end)));
+        assert_eq!(order.expire(end).unwrap().unwrap().version, 1);
+        assert_eq!(order.expire(end), Ok(None));
     }
 
     proptest! {

@@ -1,12 +1,13 @@
-//! The payments service: attempts to pay for orders, and the money that follows what becomes of them.
+//! The payments service: charges cards for orders, and follows the outcome of each order.
 //!
-//! It owns the payments, and copies what it must know of the orders. People pay by HTTP (`routes`); the orders
-//! service alone decides whether a purchase stands, and its events capture, void or refund (`listeners`).
-//! Stripe is reached through [`gateway`].
+//! It owns the payments and copies what it needs to know about orders. Buyers pay over HTTP (`routes`). The orders
+//! service alone decides whether a purchase stands; its events capture, void or refund the money (`listeners`). Stripe is
+//! reached through [`gateway`].
 //!
-//! An attempt is on record before Stripe hears of it, and every request to Stripe carries an idempotency key made of
-//! the attempt's id, so each step can be repeated until its outcome is known (`settlement`).
+//! A payment is stored before Stripe hears of it, and every request to Stripe carries an idempotency key derived from the
+//! payment's id, so each step can be repeated until its outcome is known (`settlement`).
 
+mod card;
 mod config;
 mod error;
 pub mod gateway;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::post;
-use common::bus::Listeners;
 use common::clock::Clock;
+use common::listener::Listeners;
+use common::replica::Replica;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
@@ -34,13 +36,13 @@ use listeners::{OrderCancelledListener, OrderCompletedListener, OrderCreatedList
 use order::OrderCopy;
 use payment::Payment;
 
-/// What the service stores.
+/// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[OrderCopy::SCHEMA, Payment::SCHEMA];
 
-/// What every handler, listener and worker works with.
+/// The state shared by handlers, listeners and the worker.
 #[derive(Clone)]
 struct AppState {
-    orders: Collection<OrderCopy>,
+    orders: Replica<OrderCopy>,
     payments: Collection<Payment>,
     gateway: Arc<dyn PaymentGateway>,
     sessions: Sessions,
@@ -53,10 +55,10 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// The service on this database, which must know [`SCHEMAS`], and with this way to Stripe.
+/// The service on this database, which must have been opened with [`SCHEMAS`], and this payment gateway.
 pub fn service(database: &Database, sessions: Sessions, gateway: Arc<dyn PaymentGateway>) -> Service {
     let app = AppState {
-        orders: database.collection(),
+        orders: Replica::new(database),
         payments: database.collection(),
         gateway,
         sessions,
@@ -65,7 +67,7 @@ pub fn service(database: &Database, sessions: Sessions, gateway: Arc<dyn Payment
     Service::new("payments")
         .routes(router(app.clone()))
         .listeners(listeners(app.clone()))
-        .worker(|stop| settlement::settle_unfinished(app, stop))
+        .worker(|stop| settlement::settle_abandoned(app, stop))
         .database(database.clone())
 }
 

@@ -1,27 +1,16 @@
-//! The payments service by itself, on MongoDB and NATS JetStream.
+//! The payments service as a process of its own, on MongoDB and NATS JetStream.
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use common::config::read;
-use common::spread::{BusConfig, NotStarted, ServiceConfig};
-
-/// The payments service by itself, on MongoDB and NATS JetStream.
-#[derive(Parser)]
-#[command(version)]
-struct Config {
-    #[command(flatten)]
-    stripe: payments::StripeConfig,
-    #[command(flatten)]
-    service: ServiceConfig,
-    #[command(flatten)]
-    bus: BusConfig,
-}
+use engines::standalone::{MongoAndNats, Standalone};
+use payments::StripeConfig;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config: Config = read(Config::command().mut_arg("stripe_key", |key| key.required(true)));
-    let gateway = config.stripe.gateway().map_err(NotStarted::because);
-    let build = |database: &_, sessions| Ok(payments::service(database, sessions, gateway?));
-    config.service.run("payments", payments::SCHEMAS, Some(config.bus), build).await
+    Standalone { name: "payments", about: env!("CARGO_PKG_DESCRIPTION"), schemas: payments::SCHEMAS }
+        .run_with::<StripeConfig, MongoAndNats>(
+            |command| command.mut_arg("stripe_key", |key| key.required(true)),
+            |stripe, parts| Ok(payments::service(&parts.database, parts.sessions, stripe.gateway()?)),
+        )
+        .await
 }

@@ -1,23 +1,22 @@
-//! What this service knows of an order.
+//! This service's copies of the orders.
 
 use common::clock::Timestamp;
-use common::events::{OrderCreated, OrderStatus};
+use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus};
 use common::ids::{OrderId, UserId};
 use common::money::Money;
+use common::replica::Follow;
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::error::PaymentError;
-
-/// A copy of an order, kept up to date by its events and written by nobody else.
+/// A copy of an order, written only by its events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OrderCopy {
     pub(crate) id: OrderId,
-    /// The order's own.
+    /// The order's own version.
     pub(crate) version: u64,
     pub(crate) status: OrderStatus,
-    /// Who buys, and pays.
+    /// The buyer, who pays.
     pub(crate) user_id: UserId,
     /// Until when it can be paid for.
     pub(crate) expires_at: Timestamp,
@@ -25,15 +24,17 @@ pub(crate) struct OrderCopy {
     pub(crate) price: Money,
 }
 
-/// What a piece of news about an order is to its copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
-    /// It is now in the copy, or was already.
-    Known,
-    /// An older piece is missing.
-    TooEarly,
-    /// It contradicts what is final.
-    Absurd,
+/// Why an order cannot be paid for, or not by this user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OrderRuleError {
+    #[error("only the buyer may pay for the order")]
+    NotTheBuyer,
+    #[error("the order is cancelled")]
+    Cancelled,
+    #[error("the order is paid")]
+    Paid,
+    #[error("the order has expired")]
+    Expired,
 }
 
 impl Entity for OrderCopy {
@@ -51,54 +52,47 @@ impl Entity for OrderCopy {
 }
 
 impl OrderCopy {
-    /// The copy of a new order.
-    pub(crate) fn of(event: &OrderCreated) -> Self {
-        Self {
-            id: event.id,
-            version: event.version,
-            status: event.status,
-            user_id: event.user_id,
-            expires_at: event.expires_at,
-            price: event.ticket.price,
-        }
+    /// Checks that `user` is the buyer.
+    pub(crate) fn check_buyer(&self, user: UserId) -> Result<(), OrderRuleError> {
+        if self.user_id == user { Ok(()) } else { Err(OrderRuleError::NotTheBuyer) }
     }
 
-    /// Refuses who does not buy it.
-    pub(crate) fn check_buyer(&self, user: UserId) -> Result<(), PaymentError> {
-        if self.user_id == user { Ok(()) } else { Err(PaymentError::NotTheBuyer) }
-    }
-
-    /// Refuses an order that can not be paid for, or no longer.
-    pub(crate) fn check_payable(&self, now: Timestamp) -> Result<(), PaymentError> {
+    /// Checks that the order can be paid for at `now`.
+    pub(crate) fn check_payable(&self, now: Timestamp) -> Result<(), OrderRuleError> {
         match self.status {
-            OrderStatus::Cancelled => Err(PaymentError::OrderCancelled),
-            OrderStatus::Complete => Err(PaymentError::AlreadyPaid),
+            OrderStatus::Cancelled => Err(OrderRuleError::Cancelled),
+            OrderStatus::Complete => Err(OrderRuleError::Paid),
             OrderStatus::Created | OrderStatus::AwaitingPayment if now >= self.expires_at => {
-                Err(PaymentError::OrderExpired)
+                Err(OrderRuleError::Expired)
             }
             OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(()),
         }
     }
 
-    /// The order was cancelled, in this version of it.
-    pub(crate) fn cancelled(&mut self, version: u64) -> News {
-        self.ended(version, OrderStatus::Cancelled)
-    }
-
-    /// The order was paid for, in this version of it.
-    pub(crate) fn completed(&mut self, version: u64) -> News {
-        self.ended(version, OrderStatus::Complete)
-    }
-
-    fn ended(&mut self, version: u64, status: OrderStatus) -> News {
+    /// The order after it has ended with `status`. `None` if it had already ended.
+    fn ended(self, version: u64, status: OrderStatus) -> Option<Self> {
         match self.status {
-            OrderStatus::Complete | OrderStatus::Cancelled if self.status != status => News::Absurd,
-            _ if version <= self.version => News::Known,
-            _ if version > self.version + 1 => News::TooEarly,
-            _ => {
-                (self.version, self.status) = (version, status);
-                News::Known
-            }
+            OrderStatus::Created | OrderStatus::AwaitingPayment => Some(Self { version, status, ..self }),
+            OrderStatus::Complete | OrderStatus::Cancelled => None,
         }
+    }
+}
+
+impl Follow<OrderCreated> for OrderCopy {
+    fn follow(_before: Option<Self>, event: OrderCreated) -> Option<Self> {
+        let OrderCreated { id, version, status, user_id, expires_at, ticket } = event;
+        Some(Self { id, version, status, user_id, expires_at, price: ticket.price })
+    }
+}
+
+impl Follow<OrderCancelled> for OrderCopy {
+    fn follow(before: Option<Self>, event: OrderCancelled) -> Option<Self> {
+        before?.ended(event.version, OrderStatus::Cancelled)
+    }
+}
+
+impl Follow<OrderCompleted> for OrderCopy {
+    fn follow(before: Option<Self>, event: OrderCompleted) -> Option<Self> {
+        before?.ended(event.version, OrderStatus::Complete)
     }
 }

@@ -1,4 +1,4 @@
-//! An attempt to pay for an order, and its rules.
+//! A payment: one attempt to pay for an order, and its rules.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use common::money::Money;
 use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::Authorised;
+use crate::card::{Card, CardToken};
 use crate::order::OrderCopy;
 
-/// An attempt to pay for an order.
+/// One attempt to pay for an order.
 ///
 /// ```text
 /// processing ─┬─ authorised ─┬─ captured ── refunded
 ///             │              └─ voided
-///             ├─ declined
-///             └─ processing, with a stripe id: held in vain ── voided
+///             ├─ voiding ─── voided
+///             └─ declined
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,88 +26,51 @@ pub(crate) struct Payment {
     pub(crate) id: PaymentId,
     pub(crate) version: u64,
     pub(crate) order_id: OrderId,
-    /// Who pays.
+    /// The buyer, who pays.
     pub(crate) user_id: UserId,
     pub(crate) status: PaymentStatus,
     #[serde(with = "common::money::as_cents")]
     pub(crate) amount: Money,
-    /// What is charged; kept only until the outcome of the attempt is known.
+    /// The card to charge; kept only until the outcome is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<CardToken>,
-    /// The card, once Stripe has told it.
+    /// The card, once Stripe has described it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) card: Option<Card>,
-    /// Stripe's name for it, `pi_…`, once the card holds the amount.
+    /// The PaymentIntent, `pi_…`, once the card holds the amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stripe_id: Option<String>,
-    /// The order, while the attempt is in flight or holds money. At most one attempt of an order does: a unique index
-    /// says so.
+    /// The order, while the payment is in flight or holds money. A unique index over this field allows one such payment
+    /// per order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) live_order_id: Option<OrderId>,
     pub(crate) attempted_at: Timestamp,
 }
 
-/// Where an attempt stands.
+/// The state of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PaymentStatus {
-    /// Stripe has been asked, or is about to be, and the outcome is not known; or, with a Stripe id, the card holds the
-    /// amount in vain, and it is being let go of.
+    /// Stripe was asked to authorise it, or is about to be. The outcome is unknown.
     Processing,
-    /// The card holds the amount for us; nothing is charged.
+    /// The card holds the amount, but the order can no longer be paid for: the hold is being released.
+    Voiding,
+    /// The card holds the amount. Nothing is charged yet.
     Authorised,
     /// Charged. The order is complete.
     Captured,
     /// Stripe or the bank refused; nothing is held.
     Declined,
-    /// What was held was let go of.
+    /// The hold was released.
     Voided,
-    /// What was charged was given back.
+    /// The charge was refunded.
     Refunded,
 }
 
-/// A card as people recognise it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Card {
-    /// Who issued it, as Stripe writes it: `visa`.
-    pub brand: String,
-    /// The end of its number.
-    pub last4: String,
-}
-
-/// What stands for a card at Stripe: a token (`tok_…`) or a payment method (`pm_…`). 1 to 255 characters, without
-/// white space around them.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct CardToken(String);
-
-impl CardToken {
-    /// As Stripe wants it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for CardToken {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let text = text.trim();
-        if (1..=255).contains(&text.len()) { Ok(Self(text.to_owned())) } else { Err("not 1 to 255 characters") }
-    }
-}
-
-/// Tokens stay out of logs.
-impl fmt::Debug for CardToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CardToken(…)")
-    }
-}
-
-/// What an attempt has come to, when that forbids what was to be done with it.
+/// A payment in this state does not allow the transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payment is {0}")]
-pub(crate) struct Already(pub(crate) PaymentStatus);
+pub(crate) struct InvalidTransition(pub(crate) PaymentStatus);
 
 impl Entity for Payment {
     type Id = PaymentId;
@@ -132,7 +95,7 @@ impl Entity for Payment {
 }
 
 impl Payment {
-    /// A new attempt, which Stripe has not heard of.
+    /// A new payment that Stripe has not heard of.
     pub(crate) fn attempt(order: &OrderCopy, token: CardToken, now: Timestamp) -> Self {
         Self {
             id: PaymentId::generate(now),
@@ -149,73 +112,82 @@ impl Payment {
         }
     }
 
-    /// The card holds the amount: for the order, if that can still be paid for, else to be let go of at once.
+    /// Records that the card holds the amount: for the order if it can still be paid for, otherwise to be released.
     ///
-    /// `None` when it is for nothing, or known already.
-    pub(crate) fn held(&mut self, hold: &Authorised, order: &OrderCopy, now: Timestamp) -> Option<PaymentCreated> {
-        if !self.is_open() {
+    /// Returns `None` if the hold is not for the order, or if the outcome was already known.
+    pub(crate) fn hold(
+        &mut self,
+        stripe_id: String,
+        card: Option<Card>,
+        order: &OrderCopy,
+        now: Timestamp,
+    ) -> Option<PaymentCreated> {
+        if self.status != PaymentStatus::Processing {
             return None;
         }
-        (self.stripe_id, self.card) = (Some(hold.stripe_id.clone()), hold.card.clone());
+        (self.stripe_id, self.card) = (Some(stripe_id.clone()), card);
         if order.check_payable(now).is_err() {
-            // Whoever comes across it from here on lets go; the money is no longer the order's.
-            self.come_to(PaymentStatus::Processing);
+            self.advance(PaymentStatus::Voiding);
             return None;
         }
-        self.come_to(PaymentStatus::Authorised);
-        Some(PaymentCreated { id: self.id, order_id: self.order_id, stripe_id: hold.stripe_id.clone() })
+        self.advance(PaymentStatus::Authorised);
+        Some(PaymentCreated { id: self.id, order_id: self.order_id, stripe_id })
     }
 
-    /// The card, or Stripe, refused. Nothing happens when it is known otherwise already.
-    pub(crate) fn refused(&mut self, card: Option<Card>) {
-        if self.is_open() {
+    /// Records that the card or Stripe refused. Does nothing if the outcome was already known.
+    pub(crate) fn decline(&mut self, card: Option<Card>) {
+        if self.status == PaymentStatus::Processing {
             self.card = card;
-            self.come_to(PaymentStatus::Declined);
+            self.advance(PaymentStatus::Declined);
         }
     }
 
-    /// Whether it is not known what Stripe has done, or will do.
-    fn is_open(&self) -> bool {
-        self.status == PaymentStatus::Processing && self.stripe_id.is_none()
-    }
-
-    /// The amount was charged.
-    pub(crate) fn captured(&mut self) -> Result<(), Already> {
+    /// Records that the amount was charged.
+    pub(crate) fn capture(&mut self) -> Result<(), InvalidTransition> {
         match self.status {
-            PaymentStatus::Authorised => self.come_to(PaymentStatus::Captured),
+            PaymentStatus::Authorised => self.advance(PaymentStatus::Captured),
             PaymentStatus::Captured => {}
-            PaymentStatus::Processing | PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => {
-                return Err(Already(self.status));
-            }
+            PaymentStatus::Processing
+            | PaymentStatus::Voiding
+            | PaymentStatus::Declined
+            | PaymentStatus::Voided
+            | PaymentStatus::Refunded => return Err(InvalidTransition(self.status)),
         }
         Ok(())
     }
 
-    /// What was held was let go of.
-    pub(crate) fn voided(&mut self) -> Result<(), Already> {
+    /// Records that the hold was released.
+    pub(crate) fn void(&mut self) -> Result<(), InvalidTransition> {
         match self.status {
-            PaymentStatus::Processing | PaymentStatus::Authorised => self.come_to(PaymentStatus::Voided),
+            PaymentStatus::Voiding | PaymentStatus::Authorised => self.advance(PaymentStatus::Voided),
             PaymentStatus::Voided => {}
-            PaymentStatus::Captured | PaymentStatus::Declined | PaymentStatus::Refunded => {
-                return Err(Already(self.status));
+            PaymentStatus::Processing | PaymentStatus::Captured | PaymentStatus::Declined | PaymentStatus::Refunded => {
+                return Err(InvalidTransition(self.status));
             }
         }
         Ok(())
     }
 
-    /// What was charged was given back.
-    pub(crate) fn refunded(&mut self) -> Result<(), Already> {
+    /// Records that the charge was refunded.
+    pub(crate) fn refund(&mut self) -> Result<(), InvalidTransition> {
         match self.status {
-            PaymentStatus::Captured => self.come_to(PaymentStatus::Refunded),
+            PaymentStatus::Captured => self.advance(PaymentStatus::Refunded),
             PaymentStatus::Refunded => {}
-            PaymentStatus::Processing | PaymentStatus::Authorised | PaymentStatus::Declined | PaymentStatus::Voided => {
-                return Err(Already(self.status));
-            }
+            PaymentStatus::Processing
+            | PaymentStatus::Voiding
+            | PaymentStatus::Authorised
+            | PaymentStatus::Declined
+            | PaymentStatus::Voided => return Err(InvalidTransition(self.status)),
         }
         Ok(())
     }
 
-    fn come_to(&mut self, status: PaymentStatus) {
+    /// The PaymentIntent of a payment whose card holds the amount.
+    pub(crate) fn intent(&self) -> Result<&str, InvalidTransition> {
+        self.stripe_id.as_deref().ok_or(InvalidTransition(self.status))
+    }
+
+    fn advance(&mut self, status: PaymentStatus) {
         self.version += 1;
         self.status = status;
         self.token = None;
@@ -228,6 +200,7 @@ impl fmt::Display for PaymentStatus {
         // As it is serialised.
         f.write_str(match self {
             Self::Processing => "processing",
+            Self::Voiding => "voiding",
             Self::Authorised => "authorised",
             Self::Captured => "captured",
             Self::Declined => "declined",
@@ -238,11 +211,50 @@ impl fmt::Display for PaymentStatus {
 }
 
 impl PaymentStatus {
-    /// Whether money is held or taken, or may be.
+    /// Whether money is held or charged, or may be.
     fn is_live(self) -> bool {
         match self {
-            Self::Processing | Self::Authorised | Self::Captured => true,
+            Self::Processing | Self::Voiding | Self::Authorised | Self::Captured => true,
             Self::Declined | Self::Voided | Self::Refunded => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::events::OrderStatus;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn order() -> OrderCopy {
+        OrderCopy {
+            id: OrderId::generate(NOW),
+            version: 0,
+            status: OrderStatus::Created,
+            user_id: UserId::generate(NOW),
+            expires_at: Timestamp::from_millis(1),
+            price: Money::from_cents(1999),
+        }
+    }
+
+    #[test]
+    fn the_schemas_name_existing_fields() {
+        let order = order();
+        assert_eq!(OrderCopy::SCHEMA.check(&order), Ok(()));
+        let payment = Payment::attempt(&order, CardToken::try_from("tok_visa".to_owned()).unwrap(), NOW);
+        assert_eq!(Payment::SCHEMA.check(&payment), Ok(()));
+    }
+
+    #[test]
+    fn a_hold_for_an_expired_order_is_to_be_released_and_announces_nothing() {
+        let order = order();
+        let mut payment = Payment::attempt(&order, CardToken::try_from("tok_visa".to_owned()).unwrap(), NOW);
+        assert_eq!(payment.hold("pi_1".into(), None, &order, order.expires_at), None);
+        assert_eq!((payment.status, payment.live_order_id), (PaymentStatus::Voiding, Some(order.id)));
+        assert_eq!(payment.capture(), Err(InvalidTransition(PaymentStatus::Voiding)));
+        payment.void().unwrap();
+        assert_eq!((payment.status, payment.live_order_id), (PaymentStatus::Voided, None));
     }
 }

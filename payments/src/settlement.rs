@@ -1,14 +1,12 @@
-//! Bringing attempts to their end, and money to where it belongs.
+//! Settlement: brings payments to their end, and the money where it belongs.
 //!
-//! Every step is written down before Stripe is called, and what Stripe says after it, so whatever is cut off in between
-//! is repeated: an attempt by [`settle_unfinished`], what follows from an order's end by the bus, which delivers the
-//! event again.
+//! Each step is stored before Stripe is called, and Stripe's answer after it. A step that was interrupted is repeated:
+//! an abandoned payment by [`settle_abandoned`], the consequences of an order's end by the bus, which redelivers the event.
 
 use std::time::Duration;
 
-use common::bus::Message;
 use common::error::chain;
-use common::events::OrderStatus;
+use common::events::{Announcement, OrderStatus};
 use common::ids::{OrderId, PaymentId};
 use common::store::{Query, StoreError};
 use common::trace::TraceParent;
@@ -17,25 +15,26 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::AppState;
+use crate::card::CardToken;
 use crate::error::PaymentError;
 use crate::gateway::stripe::TIMEOUT;
 use crate::gateway::{Authorise, GatewayError};
-use crate::order::OrderCopy;
-use crate::payment::{Already, CardToken, Payment, PaymentStatus};
+use crate::order::{OrderCopy, OrderRuleError};
+use crate::payment::{InvalidTransition, Payment, PaymentStatus};
 
-/// How often to look for attempts whose outcome nobody is about to learn.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often to look for abandoned payments.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long whoever began an attempt is left to it.
-const PATIENCE: Duration = TIMEOUT.saturating_add(Duration::from_secs(2));
+/// A payment older than this is abandoned: the request that started it has timed out.
+const ABANDONED_AFTER: Duration = TIMEOUT.saturating_add(Duration::from_secs(2));
 
-/// Attempts looked at, and settled, at a time.
+/// Payments read and settled together.
 const BATCH: usize = 100;
-const AT_ONCE: usize = 16;
+const MAX_IN_FLIGHT: usize = 16;
 
-/// Attempts to pay for an order.
+/// Pays for an order.
 ///
-/// In a task of its own: whoever asks may go away, the attempt goes on.
+/// Runs in a task of its own, so that a client that disconnects does not interrupt the payment.
 pub(crate) async fn pay(app: &AppState, order: OrderCopy, token: CardToken) -> Result<Payment, PaymentError> {
     let app = app.clone();
     let attempt = async move {
@@ -46,59 +45,59 @@ pub(crate) async fn pay(app: &AppState, order: OrderCopy, token: CardToken) -> R
     tokio::spawn(trace.scope(attempt)).await?
 }
 
-/// Puts an attempt on record, unless another one of the order is in flight or holds money.
+/// Stores a new payment, unless another one for the order is in flight or holds money.
 async fn begin(app: &AppState, order: &OrderCopy, token: CardToken) -> Result<Payment, PaymentError> {
     loop {
         let payment = Payment::attempt(order, token.clone(), app.clock.now());
-        match app.payments.insert(&payment, None).await {
+        match app.payments.insert(&payment, ()).await {
             Err(StoreError::Duplicate(_)) => {}
             stored => return Ok(stored.map(|()| payment)?),
         }
         match live_payment(app, order.id).await?.map(|live| live.status) {
-            Some(PaymentStatus::Processing) => return Err(PaymentError::InProgress),
-            Some(_) => return Err(PaymentError::AlreadyPaid),
+            Some(PaymentStatus::Processing | PaymentStatus::Voiding) => return Err(PaymentError::InProgress),
+            Some(_) => return Err(OrderRuleError::Paid.into()),
             // It has just ended.
             None => {}
         }
     }
 }
 
-/// Brings an attempt on record to its end, whoever began it and however far it came. May run twice at a time.
+/// Brings a stored payment to its end, however far it got. Safe to run concurrently.
 async fn settle(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
     if let Some(token) = payment.token.take() {
         payment = authorise(app, &payment, &token).await?;
     }
     match payment.status {
         PaymentStatus::Authorised | PaymentStatus::Captured => {
-            // The event of a cancellation sees to this as well, only later.
+            // The cancellation's event does this as well, but later.
             if order(app, payment.order_id).await?.status == OrderStatus::Cancelled {
                 release(app, payment.order_id).await?;
-                return Err(PaymentError::OrderCancelled);
+                return Err(OrderRuleError::Cancelled.into());
             }
             Ok(payment)
         }
-        PaymentStatus::Processing => {
+        PaymentStatus::Voiding => {
             void(app, &payment).await?;
             order(app, payment.order_id).await?.check_payable(app.clock.now())?;
-            Err(PaymentError::OrderExpired)
+            Err(OrderRuleError::Expired.into())
         }
-        PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => {
+        PaymentStatus::Processing | PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => {
             order(app, payment.order_id).await?.check_payable(app.clock.now())?;
-            Err(Already(payment.status).into())
+            Err(InvalidTransition(payment.status).into())
         }
     }
 }
 
-/// Asks Stripe, for the first time or again, and records the answer.
+/// Asks Stripe to authorise a payment, for the first time or again, and stores the answer.
 async fn authorise(app: &AppState, payment: &Payment, token: &CardToken) -> Result<Payment, PaymentError> {
     let request = Authorise { payment: payment.id, order: payment.order_id, amount: payment.amount, token };
     match app.gateway.authorise(&request).await {
         Ok(hold) => {
-            // Read after the attempt was put on record: an order that is cancelled later finds the attempt, one that
-            // was cancelled before is seen here.
+            // Read after the payment was stored: a later cancellation finds the payment, an earlier one is seen here.
             let order = order(app, payment.order_id).await?;
             let now = app.clock.now();
-            record(app, payment.id, |payment| Ok(payment.held(&hold, &order, now).as_ref().map(Message::of))).await
+            record(app, payment.id, |payment| Ok(payment.hold(hold.stripe_id.clone(), hold.card.clone(), &order, now)))
+                .await
         }
         Err(error) => {
             let card = match &error {
@@ -107,8 +106,8 @@ async fn authorise(app: &AppState, payment: &Payment, token: &CardToken) -> Resu
                 GatewayError::Unavailable(_) => return Err(error.into()),
             };
             record(app, payment.id, |payment| {
-                payment.refused(card.clone());
-                Ok(None)
+                payment.decline(card.clone());
+                Ok(())
             })
             .await?;
             Err(error.into())
@@ -116,70 +115,79 @@ async fn authorise(app: &AppState, payment: &Payment, token: &CardToken) -> Resu
     }
 }
 
-/// Takes what is authorised for an order that is complete.
-pub(crate) async fn capture(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
+/// Captures or releases the money of an order that has ended.
+pub(crate) async fn follow_order(app: &AppState, order: &OrderCopy) -> Result<(), PaymentError> {
+    match order.status {
+        OrderStatus::Complete => capture(app, order.id).await,
+        OrderStatus::Cancelled => release(app, order.id).await,
+        OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(()),
+    }
+}
+
+async fn capture(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
     let payment = live_payment(app, order).await?.ok_or(PaymentError::NothingToCapture)?;
     match payment.status {
-        PaymentStatus::Processing => Err(PaymentError::InProgress),
+        PaymentStatus::Processing | PaymentStatus::Voiding => Err(PaymentError::InProgress),
         PaymentStatus::Authorised => {
-            app.gateway.capture(payment.id, stripe_id(&payment)?).await?;
-            record(app, payment.id, |payment| Ok(payment.captured().map(|()| None)?)).await?;
-            Ok(())
+            app.gateway.capture(payment.id, payment.intent()?).await?;
+            record(app, payment.id, |payment| Ok(payment.capture()?)).await.map(drop)
         }
         PaymentStatus::Captured | PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => Ok(()),
     }
 }
 
-/// Lets go of what is authorised for an order that is cancelled, or gives back what was captured.
-pub(crate) async fn release(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
+/// Voids or refunds the order's payment, if it has one.
+async fn release(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
     let Some(payment) = live_payment(app, order).await? else { return Ok(()) };
     match payment.status {
-        // It will see for itself that the order is cancelled.
-        PaymentStatus::Processing => Err(PaymentError::InProgress),
+        // It reads the order itself once Stripe has answered.
+        PaymentStatus::Processing | PaymentStatus::Voiding => Err(PaymentError::InProgress),
         PaymentStatus::Authorised => void(app, &payment).await,
         PaymentStatus::Captured => {
-            app.gateway.refund(payment.id, stripe_id(&payment)?).await?;
-            record(app, payment.id, |payment| Ok(payment.refunded().map(|()| None)?)).await?;
-            Ok(())
+            app.gateway.refund(payment.id, payment.intent()?).await?;
+            record(app, payment.id, |payment| Ok(payment.refund()?)).await.map(drop)
         }
         PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => Ok(()),
     }
 }
 
 async fn void(app: &AppState, payment: &Payment) -> Result<(), PaymentError> {
-    app.gateway.void(payment.id, stripe_id(payment)?).await?;
-    record(app, payment.id, |payment| Ok(payment.voided().map(|()| None)?)).await?;
-    Ok(())
+    app.gateway.void(payment.id, payment.intent()?).await?;
+    record(app, payment.id, |payment| Ok(payment.void()?)).await.map(drop)
 }
 
-/// Settles attempts that were cut off, by a crash or by Stripe's silence, until `stop`.
-pub(crate) async fn settle_unfinished(app: AppState, stop: CancellationToken) {
-    // What is unfinished at the start was most likely begun by a process that is no more.
-    let mut patience = Duration::ZERO;
+/// Settles abandoned payments, those interrupted by a crash or by Stripe's silence, until `stop`.
+pub(crate) async fn settle_abandoned(app: AppState, stop: CancellationToken) {
+    // At start, unfinished payments most likely belong to a process that is gone.
+    let mut min_age = Duration::ZERO;
     loop {
         let round = async {
-            if let Err(error) = sweep(&app, patience).await {
-                warn!(%error, "could not look for unfinished payments; trying again");
+            if let Err(error) = sweep(&app, min_age).await {
+                warn!(error = chain(&error), "could not look for abandoned payments, will retry");
             }
-            app.clock.sleep_until(app.clock.now().plus(SWEEP)).await;
+            app.clock.sleep_until(app.clock.now().plus(SWEEP_INTERVAL)).await;
         };
         if stop.run_until_cancelled(round).await.is_none() {
             return;
         }
-        patience = PATIENCE;
+        min_age = ABANDONED_AFTER;
     }
 }
 
-async fn sweep(app: &AppState, patience: Duration) -> Result<(), StoreError> {
+async fn sweep(app: &AppState, min_age: Duration) -> Result<(), StoreError> {
+    sweep_status(app, PaymentStatus::Processing, min_age).await?;
+    sweep_status(app, PaymentStatus::Voiding, min_age).await
+}
+
+async fn sweep_status(app: &AppState, status: PaymentStatus, min_age: Duration) -> Result<(), StoreError> {
     let mut after = None;
     loop {
-        let unfinished = Query::newest(BATCH).with("status", PaymentStatus::Processing).after(after);
-        let found = app.payments.find(unfinished).await?;
+        let found = app.payments.find(Query::newest(BATCH).with("status", status).after(after)).await?;
         let is_last = found.len() < BATCH;
         after = found.last().map(|payment| payment.id);
         let now = app.clock.now();
-        let left_alone = found.into_iter().filter(|payment| now.since(payment.attempted_at) >= patience);
-        stream::iter(left_alone).for_each_concurrent(AT_ONCE, |payment| settle_again(app, payment)).await;
+        let abandoned = found.into_iter().filter(|payment| now.since(payment.attempted_at) >= min_age);
+        stream::iter(abandoned).for_each_concurrent(MAX_IN_FLIGHT, |payment| settle_again(app, payment)).await;
         if is_last {
             return Ok(());
         }
@@ -187,13 +195,13 @@ async fn sweep(app: &AppState, patience: Duration) -> Result<(), StoreError> {
 }
 
 async fn settle_again(app: &AppState, payment: Payment) {
-    let (id, order_id) = (payment.id, payment.order_id);
+    let (payment_id, order_id) = (payment.id, payment.order_id);
     match settle(app, payment).await {
-        Ok(payment) => info!(%id, %order_id, status = %payment.status, "an unfinished payment is settled"),
+        Ok(payment) => info!(%payment_id, %order_id, status = %payment.status, "abandoned payment settled"),
         Err(error @ (PaymentError::Gateway(GatewayError::Unavailable(_)) | PaymentError::Store(_))) => {
-            warn!(%id, %order_id, error = chain(&error), "an unfinished payment stays so for now");
+            warn!(%payment_id, %order_id, error = chain(&error), "abandoned payment not settled yet, will retry");
         }
-        Err(error) => info!(%id, %order_id, error = chain(&error), "an unfinished payment is settled"),
+        Err(error) => info!(%payment_id, %order_id, outcome = chain(&error), "abandoned payment settled"),
     }
 }
 
@@ -203,17 +211,13 @@ async fn live_payment(app: &AppState, order: OrderId) -> Result<Option<Payment>,
 }
 
 async fn order(app: &AppState, id: OrderId) -> Result<OrderCopy, PaymentError> {
-    app.orders.get(id).await?.ok_or(PaymentError::NotFound)
+    app.orders.get(id).await?.ok_or(PaymentError::UnknownOrder)
 }
 
-async fn record(
+async fn record<A: Announcement>(
     app: &AppState,
     id: PaymentId,
-    change: impl FnMut(&mut Payment) -> Result<Option<Message>, PaymentError>,
+    change: impl FnMut(&mut Payment) -> Result<A, PaymentError>,
 ) -> Result<Payment, PaymentError> {
-    app.payments.update(id, change).await?.ok_or(PaymentError::NotFound)
-}
-
-fn stripe_id(payment: &Payment) -> Result<&str, Already> {
-    payment.stripe_id.as_deref().ok_or(Already(payment.status))
+    app.payments.update(id, change).await?.ok_or(PaymentError::UnknownPayment)
 }

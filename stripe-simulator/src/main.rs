@@ -10,7 +10,7 @@ use common::clock::SystemClock;
 use common::config::{LogConfig, LogFormat, read};
 use common::service::Signals;
 use common::store::Database;
-use common::store::sqlite::SqliteStore;
+use engines::sqlite::SqliteStore;
 
 /// Stands in for Stripe's HTTP API, so that the system can be tried without an account. No real money moves.
 ///

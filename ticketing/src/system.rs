@@ -6,13 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use common::bus::{Bus, sqlite::SqliteBus};
+use common::bus::Bus;
 use common::clock::{Clock, SystemClock};
-use common::jobs::sqlite::SqliteJobs;
-use common::service::{Addresses, Ended, Ports, Service, run};
+use common::service::{Addresses, Exit, Ports, Service, run};
 use common::session::Sessions;
-use common::store::sqlite::SqliteStore;
 use common::store::{Database, Schema};
+use engines::sqlite::{SqliteBus, SqliteJobs, SqliteStore};
 use payments::StripeConfig;
 use payments::gateway::PaymentGateway;
 
@@ -50,7 +49,7 @@ impl System {
     }
 
     /// Runs until a signal.
-    pub(crate) async fn run(self, config: &Config) -> anyhow::Result<Ended> {
+    pub(crate) async fn run(self, config: &Config) -> anyhow::Result<Exit> {
         let Self { services, bus, money, data } = self;
         let ports = Ports { http: Some(config.port), admin: config.admin_port };
         let ready = |addresses| announce(addresses, &money, data.path());

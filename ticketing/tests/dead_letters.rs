@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::bus::sqlite::SqliteBus;
-use common::bus::{Bus, Message};
+use common::bus::Publisher;
+use common::events::Message;
 use common::events::Subject;
+use engines::sqlite::SqliteBus;
 use tempfile::TempDir;
 
 const LISTENERS: [&str; 2] = ["expiration_order-cancelled", "payments_order-cancelled"];

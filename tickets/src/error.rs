@@ -1,16 +1,16 @@
-//! What can go wrong in this service, and what the client is told.
+//! The service's errors, and the HTTP responses they become.
 
 use common::http::ApiError;
 use common::store::StoreError;
 
+use crate::ticket::EditError;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TicketError {
-    #[error("there is no such ticket")]
+    #[error("the ticket does not exist")]
     NotFound,
-    #[error("somebody else sells the ticket")]
-    NotTheSeller,
-    #[error("the ticket is reserved")]
-    Reserved,
+    #[error(transparent)]
+    Edit(#[from] EditError),
     #[error("could not read or write tickets")]
     Store(#[from] StoreError),
 }
@@ -19,8 +19,8 @@ impl From<TicketError> for ApiError {
     fn from(error: TicketError) -> Self {
         match error {
             TicketError::NotFound => Self::NotFound,
-            TicketError::NotTheSeller => Self::NotAuthorized,
-            TicketError::Reserved => Self::BadRequest("Cannot edit a reserved ticket".into()),
+            TicketError::Edit(EditError::NotTheSeller) => Self::NotAuthorized,
+            TicketError::Edit(EditError::Reserved) => Self::BadRequest("Cannot edit a reserved ticket".into()),
             TicketError::Store(error) => error.into(),
         }
     }

@@ -1,7 +1,7 @@
-//! The tickets service: what is for sale, and what is reserved.
+//! The tickets service: tickets for sale and their reservations.
 //!
-//! It owns the tickets. People list and edit them by HTTP (`routes`); the orders service's events reserve and
-//! release them (`listeners`).
+//! It owns the tickets. Sellers list and edit them over HTTP (`routes`); events of the orders service reserve and release
+//! them (`listeners`).
 
 mod error;
 mod listeners;
@@ -14,8 +14,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::routing::get;
-use common::bus::Listeners;
 use common::clock::Clock;
+use common::listener::Listeners;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
@@ -24,10 +24,10 @@ use listeners::{OrderCancelledListener, OrderCreatedListener};
 use reservation::Reservation;
 use ticket::Ticket;
 
-/// What the service stores.
+/// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[Ticket::SCHEMA, Reservation::SCHEMA];
 
-/// What every handler and listener works with.
+/// The state shared by handlers and listeners.
 #[derive(Clone)]
 struct AppState {
     tickets: Collection<Ticket>,
@@ -42,7 +42,7 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// The service on this database, which must know [`SCHEMAS`].
+/// The service on this database, which must have been opened with [`SCHEMAS`].
 pub fn service(database: &Database, sessions: Sessions) -> Service {
     let app = AppState {
         tickets: database.collection(),

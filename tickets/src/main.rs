@@ -1,24 +1,12 @@
-//! The tickets service by itself, on MongoDB and NATS JetStream.
+//! The tickets service as a process of its own, on MongoDB and NATS JetStream.
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use common::config::read;
-use common::spread::{BusConfig, ServiceConfig};
-
-/// The tickets service by itself, on MongoDB and NATS JetStream.
-#[derive(Parser)]
-#[command(version)]
-struct Config {
-    #[command(flatten)]
-    service: ServiceConfig,
-    #[command(flatten)]
-    bus: BusConfig,
-}
+use engines::standalone::{MongoAndNats, Standalone};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config: Config = read(Config::command());
-    let build = |database: &_, sessions| Ok(tickets::service(database, sessions));
-    config.service.run("tickets", tickets::SCHEMAS, Some(config.bus), build).await
+    Standalone { name: "tickets", about: env!("CARGO_PKG_DESCRIPTION"), schemas: tickets::SCHEMAS }
+        .run::<(), MongoAndNats>(|(), parts| Ok(tickets::service(&parts.database, parts.sessions)))
+        .await
 }

@@ -1,15 +1,13 @@
-//! Which orders this service has heard of.
+//! The orders that this service has heard of.
 
 use common::ids::{OrderId, TicketId};
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
-/// What this service has heard of an order.
+/// What this service knows about an order of one of its tickets.
 ///
-/// `order:created` and `order:cancelled` arrive by themselves, repeated and in any order. Without a memory of them, an
-/// `order:created` that arrives after its `order:cancelled` would reserve the ticket for ever.
-///
-/// Its version follows the order's: 0 when created, 1 once cancelled.
+/// `order:created` and `order:cancelled` may arrive repeated and in any order. Without this record, an `order:created`
+/// that arrives after its `order:cancelled` would reserve the ticket with nobody left to release it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reservation {
@@ -17,6 +15,17 @@ pub(crate) struct Reservation {
     pub(crate) id: OrderId,
     pub(crate) version: u64,
     pub(crate) ticket_id: TicketId,
+    pub(crate) status: ReservationStatus,
+}
+
+/// Whether the order still wants its ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ReservationStatus {
+    /// The order was created.
+    Created,
+    /// The order was cancelled. Final.
+    Cancelled,
 }
 
 impl Entity for Reservation {
@@ -36,15 +45,25 @@ impl Entity for Reservation {
 impl Reservation {
     /// The order was created.
     pub(crate) fn created(order: OrderId, ticket: TicketId) -> Self {
-        Self { id: order, version: 0, ticket_id: ticket }
+        Self { id: order, version: 0, ticket_id: ticket, status: ReservationStatus::Created }
     }
 
-    /// The order was cancelled, whether or not we have heard of its creation.
+    /// The order was cancelled, whether or not its creation has been heard of.
     pub(crate) fn cancelled(order: OrderId, ticket: TicketId) -> Self {
-        Self { id: order, version: 1, ticket_id: ticket }
+        Self { id: order, version: 1, ticket_id: ticket, status: ReservationStatus::Cancelled }
     }
+}
 
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.version > 0
+#[cfg(test)]
+mod tests {
+    use common::clock::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_schema_names_existing_fields() {
+        let now = Timestamp::from_millis(0);
+        let reservation = Reservation::created(OrderId::generate(now), TicketId::generate(now));
+        assert_eq!(Reservation::SCHEMA.check(&reservation), Ok(()));
     }
 }

@@ -6,9 +6,7 @@ use common::money::Money;
 use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::error::TicketError;
-
-/// Something for sale.
+/// A ticket for sale.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ticket {
@@ -17,9 +15,9 @@ pub(crate) struct Ticket {
     pub(crate) title: Title,
     #[serde(with = "common::money::as_cents")]
     pub(crate) price: Money,
-    /// Who sells it.
+    /// The seller.
     pub(crate) user_id: UserId,
-    /// The order it is reserved for or sold to.
+    /// The order that it is reserved for or sold to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) order_id: Option<OrderId>,
 }
@@ -42,8 +40,17 @@ impl Entity for Ticket {
     }
 }
 
+/// Why a ticket cannot be edited.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EditError {
+    #[error("only the seller may edit the ticket")]
+    NotTheSeller,
+    #[error("the ticket is reserved")]
+    Reserved,
+}
+
 impl Ticket {
-    /// Puts a ticket up for sale.
+    /// Lists a new ticket.
     pub(crate) fn list(id: TicketId, seller: UserId, title: Title, price: Price) -> (Self, TicketCreated) {
         let ticket = Self { id, version: 0, title, price: price.0, user_id: seller, order_id: None };
         let event = TicketCreated {
@@ -56,19 +63,19 @@ impl Ticket {
         (ticket, event)
     }
 
-    /// Changes title and price; only its seller may, and only while it is not reserved.
-    pub(crate) fn edit(&mut self, by: UserId, title: Title, price: Price) -> Result<TicketUpdated, TicketError> {
+    /// Changes title and price. Only the seller may, and only while the ticket is not reserved.
+    pub(crate) fn edit(&mut self, by: UserId, title: Title, price: Price) -> Result<TicketUpdated, EditError> {
         if by != self.user_id {
-            return Err(TicketError::NotTheSeller);
+            return Err(EditError::NotTheSeller);
         }
         if self.order_id.is_some() {
-            return Err(TicketError::Reserved);
+            return Err(EditError::Reserved);
         }
         (self.title, self.price) = (title, price.0);
         Ok(self.updated())
     }
 
-    /// Reserves it for an order. `None` when it is taken already, by whichever order.
+    /// Reserves the ticket for an order. Returns `None` if it is already reserved, for this order or another.
     pub(crate) fn reserve(&mut self, order: OrderId) -> Option<TicketUpdated> {
         if self.order_id.is_some() {
             return None;
@@ -77,7 +84,7 @@ impl Ticket {
         Some(self.updated())
     }
 
-    /// Releases it from an order. `None` when it is not reserved for that order: another's reservation stands.
+    /// Releases the ticket from an order. Returns `None` if it is not reserved for that order.
     pub(crate) fn release(&mut self, order: OrderId) -> Option<TicketUpdated> {
         if self.order_id != Some(order) {
             return None;
@@ -99,7 +106,7 @@ impl Ticket {
     }
 }
 
-/// What a ticket is for: 1 to 200 characters, without white space around them.
+/// What a ticket is for: 1 to 200 characters, trimmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Title(String);
@@ -114,7 +121,7 @@ impl TryFrom<String> for Title {
     }
 }
 
-/// What a ticket may cost: more than nothing, at most 999,999.99 dollars.
+/// The price of a ticket: above zero, at most 999,999.99 dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Money")]
 pub(crate) struct Price(Money);
@@ -141,12 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_names_existing_fields() {
+        let mut ticket = ticket();
+        ticket.reserve(OrderId::generate(NOW));
+        assert_eq!(Ticket::SCHEMA.check(&ticket), Ok(()));
+    }
+
+    #[test]
     fn a_reserved_ticket_is_neither_reserved_again_nor_edited() {
         let mut ticket = ticket();
         assert_eq!(ticket.reserve(OrderId::generate(NOW)).unwrap().version, 1);
         assert_eq!(ticket.reserve(OrderId::generate(NOW)), None);
         let edit = ticket.edit(ticket.user_id, Title("Other".into()), Price(Money::from_cents(1)));
-        assert!(matches!(edit, Err(TicketError::Reserved)));
+        assert!(matches!(edit, Err(EditError::Reserved)));
         assert_eq!(ticket.version, 1);
     }
 

@@ -40,7 +40,7 @@ async fn create_user(app: &AppState, SignUp { email, password }: SignUp) -> Resu
     }
     let password = app.hasher.hash(password).await?;
     let user = User::new(UserId::generate(app.clock.now()), email, password);
-    match app.users.insert(&user, None).await {
+    match app.users.insert(&user, ()).await {
         Ok(()) => Ok(user),
         Err(StoreError::Duplicate(_)) => Err(AuthError::EmailInUse),
         Err(error) => Err(error.into()),

@@ -7,8 +7,9 @@ mod sign_up;
 
 use auth::{AuthConfig, Hasher, SCHEMAS, service_with_hasher};
 use common::store::Database;
-use common::testing::{Ground, Reply, TestService};
+use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
+use testing::{Ground, Reply, TestService};
 
 const SIGN_UP: &str = "/api/users/signup";
 const SIGN_IN: &str = "/api/users/signin";
@@ -31,7 +32,7 @@ impl TestApp {
 
     fn with(config: AuthConfig, hasher: Hasher) -> Self {
         let ground = Ground::new();
-        let database = ground.database(SCHEMAS);
+        let database = ground.database(|file| SqliteStore::open(file, SCHEMAS));
         let service = service_with_hasher(&database, ground.sessions.clone(), config, hasher.clone());
         let service = TestService::new(service, Some(database.clone()));
         Self { ground, database, hasher, service }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Event, Subject};
 use crate::ids::OrderId;
 
-/// The time of an order is up. Whether that cancels it is for the orders service to say.
+/// An order's time is up. Whether that cancels the order is decided by the orders service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpirationComplete {
@@ -12,10 +12,15 @@ pub struct ExpirationComplete {
 }
 
 impl Event for ExpirationComplete {
+    type Id = OrderId;
     const SUBJECT: Subject = Subject::ExpirationComplete;
 
-    fn key(&self) -> String {
-        // An order's time is up once, so there is but one version of this.
-        format!("{}/0", self.order_id)
+    fn record_id(&self) -> OrderId {
+        self.order_id
+    }
+
+    fn version(&self) -> u64 {
+        // An order expires only once.
+        0
     }
 }

@@ -1,9 +1,10 @@
-//! What the services tell each other: one immutable fact a type, in the past tense, one subject each.
+//! The events that services publish: immutable facts in the past tense, one type and one subject each.
 //!
-//! The payloads are public (see ARCHITECTURE.md) and compared with a golden JSON file each (`common/tests/golden/`): a changed shape
-//! is a new subject.
+//! Payloads are a public contract. Each is compared with a golden JSON file in `common/tests/golden/`; a payload of
+//! another shape needs a new subject.
 
 mod expiration;
+mod message;
 mod orders;
 mod payments;
 mod tickets;
@@ -14,12 +15,15 @@ use std::str::FromStr;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::ids::RecordId;
+
 pub use expiration::ExpirationComplete;
+pub use message::{Announcement, Message};
 pub use orders::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, TicketRef};
 pub use payments::PaymentCreated;
 pub use tickets::{TicketCreated, TicketUpdated};
 
-/// What an event is about, and the name it travels under.
+/// The kind of an event, and the name it is published under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// `ticket:created`
@@ -39,7 +43,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Every subject there is.
+    /// All subjects.
     pub const ALL: [Self; 7] = [
         Self::TicketCreated,
         Self::TicketUpdated,
@@ -50,7 +54,7 @@ impl Subject {
         Self::PaymentCreated,
     ];
 
-    /// The name on the wire.
+    /// The name used on the bus: `order:created`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TicketCreated => "ticket:created",
@@ -70,9 +74,9 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Why a text names no [`Subject`].
+/// The error of parsing a [`Subject`].
 #[derive(Debug, thiserror::Error)]
-#[error("no subject is called {0:?}")]
+#[error("unknown subject {0:?}")]
 pub struct UnknownSubject(String);
 
 impl FromStr for Subject {
@@ -85,12 +89,14 @@ impl FromStr for Subject {
 
 /// A fact that one service publishes and others listen to.
 pub trait Event: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
+    /// The id of the record it describes.
+    type Id: RecordId;
     /// The subject it is published on.
     const SUBJECT: Subject;
 
-    /// The record it is about and the version of that record it announces: `<record id>/<version>`.
-    ///
-    /// With the subject in front it is the message id, the same however often the event is sent, so that a broker
-    /// can drop repeats.
-    fn key(&self) -> String;
+    /// The record it describes.
+    fn record_id(&self) -> Self::Id;
+
+    /// The version of that record it announces. Together with the id and the subject this identifies the event.
+    fn version(&self) -> u64;
 }

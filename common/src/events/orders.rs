@@ -5,34 +5,34 @@ use crate::clock::Timestamp;
 use crate::ids::{OrderId, TicketId, UserId};
 use crate::money::Money;
 
-/// Where an order stands.
+/// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderStatus {
     /// The ticket is reserved, nothing is paid.
     #[serde(rename = "created")]
     Created,
-    /// The buyer's card asks for a further step.
+    /// The buyer's bank asks for a further step.
     #[serde(rename = "awaiting:payment")]
     AwaitingPayment,
     /// Paid for. Final.
     #[serde(rename = "complete")]
     Complete,
-    /// Given up by its buyer or by time. Final.
+    /// Cancelled by its buyer, or expired. Final.
     #[serde(rename = "cancelled")]
     Cancelled,
 }
 
-/// The ticket of a new order, as it was when ordered.
+/// The ticket of a new order, as it was when it was ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderedTicket {
     /// The ticket.
     pub id: TicketId,
-    /// The price to pay, in dollars on the wire.
+    /// The price to pay; in dollars in JSON.
     pub price: Money,
 }
 
-/// The ticket an event is about, by its id alone.
+/// A ticket, by its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TicketRef {
@@ -40,7 +40,7 @@ pub struct TicketRef {
     pub id: TicketId,
 }
 
-/// Somebody reserved a ticket.
+/// A buyer reserved a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCreated {
@@ -50,39 +50,49 @@ pub struct OrderCreated {
     pub version: u64,
     /// Always [`OrderStatus::Created`].
     pub status: OrderStatus,
-    /// Who buys.
+    /// The buyer.
     pub user_id: UserId,
-    /// When the reservation ends unless paid.
+    /// When the reservation ends unless it is paid for.
     pub expires_at: Timestamp,
-    /// What is bought.
+    /// The ticket that is bought.
     pub ticket: OrderedTicket,
 }
 
 impl Event for OrderCreated {
+    type Id = OrderId;
     const SUBJECT: Subject = Subject::OrderCreated;
 
-    fn key(&self) -> String {
-        format!("{}/{}", self.id, self.version)
+    fn record_id(&self) -> OrderId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
     }
 }
 
-/// An order was cancelled, by its buyer or by time.
+/// An order was cancelled by its buyer, or expired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCancelled {
     /// The order.
     pub id: OrderId,
-    /// One more than before.
+    /// The version after the change.
     pub version: u64,
-    /// The ticket it had reserved.
+    /// The ticket that was reserved.
     pub ticket: TicketRef,
 }
 
 impl Event for OrderCancelled {
+    type Id = OrderId;
     const SUBJECT: Subject = Subject::OrderCancelled;
 
-    fn key(&self) -> String {
-        format!("{}/{}", self.id, self.version)
+    fn record_id(&self) -> OrderId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
     }
 }
 
@@ -92,16 +102,21 @@ impl Event for OrderCancelled {
 pub struct OrderCompleted {
     /// The order.
     pub id: OrderId,
-    /// One more than before.
+    /// The version after the change.
     pub version: u64,
     /// The ticket that is sold.
     pub ticket: TicketRef,
 }
 
 impl Event for OrderCompleted {
+    type Id = OrderId;
     const SUBJECT: Subject = Subject::OrderCompleted;
 
-    fn key(&self) -> String {
-        format!("{}/{}", self.id, self.version)
+    fn record_id(&self) -> OrderId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
     }
 }

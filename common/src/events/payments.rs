@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Event, Subject};
 use crate::ids::{OrderId, PaymentId};
 
-/// The buyer's card is authorised for the price of an order; nothing is charged yet.
+/// The buyer's card was authorised for the price of an order. Nothing is charged yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentCreated {
@@ -11,15 +11,20 @@ pub struct PaymentCreated {
     pub id: PaymentId,
     /// The order it pays for.
     pub order_id: OrderId,
-    /// Stripe's name for it, `pi_…`.
+    /// The PaymentIntent, `pi_…`.
     pub stripe_id: String,
 }
 
 impl Event for PaymentCreated {
+    type Id = PaymentId;
     const SUBJECT: Subject = Subject::PaymentCreated;
 
-    fn key(&self) -> String {
-        // A payment is authorised once, so there is but one version of this.
-        format!("{}/0", self.id)
+    fn record_id(&self) -> PaymentId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        // A payment is authorised only once.
+        0
     }
 }

@@ -4,7 +4,7 @@ use super::{Event, Subject};
 use crate::ids::{OrderId, TicketId, UserId};
 use crate::money::Money;
 
-/// Somebody listed a ticket.
+/// A seller listed a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TicketCreated {
@@ -12,19 +12,24 @@ pub struct TicketCreated {
     pub id: TicketId,
     /// Always 0.
     pub version: u64,
-    /// What it is for.
+    /// What the ticket is for.
     pub title: String,
-    /// What it costs, in dollars on the wire.
+    /// Its price; in dollars in JSON.
     pub price: Money,
-    /// Who sells it.
+    /// The seller.
     pub user_id: UserId,
 }
 
 impl Event for TicketCreated {
+    type Id = TicketId;
     const SUBJECT: Subject = Subject::TicketCreated;
 
-    fn key(&self) -> String {
-        format!("{}/{}", self.id, self.version)
+    fn record_id(&self) -> TicketId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
     }
 }
 
@@ -34,23 +39,28 @@ impl Event for TicketCreated {
 pub struct TicketUpdated {
     /// The ticket.
     pub id: TicketId,
-    /// One more than before.
+    /// The version after the change.
     pub version: u64,
-    /// What it is for.
+    /// What the ticket is for.
     pub title: String,
-    /// What it costs, in dollars on the wire.
+    /// Its price; in dollars in JSON.
     pub price: Money,
-    /// Who sells it.
+    /// The seller.
     pub user_id: UserId,
-    /// The order it is reserved for or sold to, if any.
+    /// The order that the ticket is reserved for or sold to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
 }
 
 impl Event for TicketUpdated {
+    type Id = TicketId;
     const SUBJECT: Subject = Subject::TicketUpdated;
 
-    fn key(&self) -> String {
-        format!("{}/{}", self.id, self.version)
+    fn record_id(&self) -> TicketId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
     }
 }

@@ -127,7 +127,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error),
-            StoreError::Conflict | StoreError::Duplicate(_) | StoreError::Corrupt { .. } => Self::internal(error),
+            StoreError::Conflict | StoreError::Duplicate(_) | StoreError::Corrupt { .. } | StoreError::Serialise(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

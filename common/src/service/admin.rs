@@ -13,20 +13,21 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::Probe;
+use crate::error::chain;
 
-/// How long a dependency may take to answer before it counts as down.
+/// How long a dependency may take to respond before it counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Seconds: from an index look-up to a request that is given up.
+/// In seconds: from an index lookup to a request that times out.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0];
 
-/// How often measurements are folded into their histograms.
+/// How often measurements are merged into their histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Starts collecting what the code counts and measures. Before it is called, counting does nothing.
+/// Starts to collect metrics. Before this call, recording a metric does nothing.
 pub fn install_metrics() {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new()
@@ -34,20 +35,19 @@ pub fn install_metrics() {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        // Only a second recorder is refused, and this runs once.
+        // Fails only for a second recorder, and this runs once.
         let _already_set = metrics::set_global_recorder(recorder);
         handle
     });
 }
 
-/// What tells whether the program is ready.
+/// The state of the readiness check.
 struct Readiness {
     probes: Vec<(String, Probe)>,
     stop: CancellationToken,
 }
 
-/// Folds measurements into their histograms now and then, until the process ends; else they would pile up until
-/// somebody asks for them.
+/// Merges measurements into their histograms regularly. Otherwise they would accumulate until the next scrape.
 pub(super) async fn keep_metrics_small() {
     loop {
         tokio::time::sleep(UPKEEP).await;
@@ -72,13 +72,13 @@ async fn ready(State(state): State<Arc<Readiness>>) -> impl IntoResponse {
     if stop.is_cancelled() {
         report.push_str("stopping\n");
     }
-    for (what, probe) in probes {
-        let why = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
+    for (name, probe) in probes {
+        let problem = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
             Ok(Ok(())) => continue,
-            Ok(Err(why)) => why,
-            Err(_elapsed) => format!("no answer within {PROBE_TIMEOUT:?}"),
+            Ok(Err(error)) => chain(&*error),
+            Err(_elapsed) => format!("no response within {PROBE_TIMEOUT:?}"),
         };
-        let _infallible = writeln!(report, "{what}: {why}");
+        let _infallible = writeln!(report, "{name}: {problem}");
     }
     if report.is_empty() { (StatusCode::OK, "ready\n".to_owned()) } else { (StatusCode::SERVICE_UNAVAILABLE, report) }
 }

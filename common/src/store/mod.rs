@@ -1,61 +1,24 @@
-//! The store: one database per service, holding documents, each with a version and an outbox.
+//! The store: one database per service that holds versioned documents and an outbox.
 //!
-//! [`Store`] is the port, [`sqlite`] its embedded engine, `mongo` the one that replicas share; services use the typed
-//! [`Collection`] handles of a [`Database`] and see none of them.
+//! [`Store`] is the port. Services use the typed [`Collection`] handles of a [`Database`].
 
 mod collection;
-#[cfg(feature = "testing")]
-pub mod contract;
-#[cfg(feature = "spread")]
-pub mod mongo;
-pub mod sqlite;
+mod schema;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::bus::Message;
 use crate::clock::Timestamp;
+use crate::error::BoxError;
+use crate::events::Message;
 
 pub use collection::{Collection, Database, Entity, Query};
+pub use schema::{Index, IndexKind, Schema, SchemaMismatch};
 
-/// What a collection is called and by what its documents are found.
-#[derive(Debug)]
-pub struct Schema {
-    /// The collection's name, in the plural: `tickets`.
-    pub collection: &'static str,
-    /// Its indexes besides the one on the id.
-    pub indexes: &'static [Index],
-    /// Fields that hold ids, besides the document's own: for engines that have a type for ids. The name of a field of
-    /// a field is `ticket.id`.
-    pub ids: &'static [&'static str],
-    /// Fields that hold times, for engines that have a type for times.
-    pub times: &'static [&'static str],
-}
-
-/// An index over top-level fields of a collection's documents.
-#[derive(Debug)]
-pub struct Index {
-    /// Its name, unlike every other of the database.
-    pub name: &'static str,
-    /// The fields, in order; the id always follows as the last.
-    pub fields: &'static [&'static str],
-    /// What it enforces.
-    pub kind: IndexKind,
-}
-
-/// What an index enforces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IndexKind {
-    /// Nothing; it makes queries cheap.
-    Plain,
-    /// No two documents that have the fields agree in them. Documents without them do not count.
-    Unique,
-}
-
-/// A document as the port speaks it.
+/// A document as the port sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// Its id, within its collection.
+    /// Its id, unique within the collection.
     pub id: String,
     /// How often it was changed: 0 when new.
     pub version: u64,
@@ -63,46 +26,46 @@ pub struct Document {
     pub body: String,
 }
 
-/// What must be stored for a [`Put`] to happen.
+/// What must be stored for a [`Put`] to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// No document of this id.
+    /// No document with this id.
     Absent,
-    /// The document, in this version.
+    /// The document in this version.
     Version(u64),
 }
 
-/// One atomic write: a document's new state together with the events that announce it.
+/// One atomic write: the new state of a document together with the events that announce it.
 #[derive(Clone, Debug)]
 pub struct Put {
-    /// Where.
+    /// The collection.
     pub schema: &'static Schema,
     /// The new state.
     pub document: Document,
-    /// The old state.
+    /// The state to replace.
     pub expect: Expect,
     /// What to publish once the write is durable.
     pub events: Vec<Message>,
-    /// When the write was asked for: how old an unpublished event is counts from here.
+    /// When the write was requested; the age of an unpublished event counts from here.
     pub at: Timestamp,
 }
 
-/// Which documents to find, the newest (highest id) first.
+/// Which documents to find, newest (highest id) first.
 #[derive(Clone, Debug)]
 pub struct Find {
-    /// Fields and what they must equal; `Null` means that the document does not have the field. Served by an index
+    /// Fields and the values they must equal; `Null` means that the document lacks the field. There must be an index
     /// over exactly these fields.
     pub equal: Vec<(&'static str, Value)>,
-    /// Only documents older than the one of this id.
+    /// Only documents older than the one with this id.
     pub after: Option<String>,
-    /// At most so many.
+    /// The maximum number of documents.
     pub limit: usize,
 }
 
-/// An event that is stored but not known to be published.
+/// An event in the outbox: stored, but not yet known to be published.
 #[derive(Clone, Debug)]
 pub struct Unpublished {
-    /// How the engine finds the entry again.
+    /// Identifies the entry to the engine.
     pub token: String,
     /// What to publish.
     pub message: Message,
@@ -110,51 +73,69 @@ pub struct Unpublished {
     pub since: Timestamp,
 }
 
-/// Why a store could not do what was asked. That something is absent is no error.
+/// The error of a store operation. A missing document is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The document is not in the version that was expected: somebody else wrote first.
-    #[error("the document was changed by another")]
+    /// The document is not in the expected version: another writer was first.
+    #[error("the document was changed by another writer")]
     Conflict,
-    /// A unique index, named here, already holds the fields.
-    #[error("another document is in the way of unique index {0}")]
+    /// Another document has the same value in this unique index.
+    #[error("unique index {0} already contains this value")]
     Duplicate(String),
-    /// The database can not be reached, or not be written, now. The write may or may not have happened.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(String),
-    /// What is stored is not what was written, or not by us.
-    #[error("{collection}/{id} is not a document of ours: {why}")]
+    /// The database cannot be reached or written to at the moment. A write may or may not have happened.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// The stored document cannot be read.
+    #[error("{collection}/{id} is not a valid document")]
     Corrupt {
-        /// Where it lies.
+        /// The collection.
         collection: &'static str,
-        /// Which document.
+        /// The document.
         id: String,
         /// What is wrong with it.
-        why: String,
+        source: BoxError,
     },
+    /// An entity or event cannot be represented as JSON.
+    #[error("could not serialise a document or event")]
+    Serialise(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    /// [`StoreError::Unavailable`] with this cause.
+    pub fn unavailable(cause: impl Into<BoxError>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
+    /// [`StoreError::Corrupt`] with this cause.
+    pub fn corrupt(schema: &Schema, id: &str, cause: impl Into<BoxError>) -> Self {
+        Self::Corrupt { collection: schema.collection, id: id.to_owned(), source: cause.into() }
+    }
 }
 
 /// The port: a database that holds versioned documents and their outbox.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// The document of this id, if there is one.
+    /// Returns the document with this id, if there is one.
     async fn get(&self, schema: &'static Schema, id: &str) -> Result<Option<Document>, StoreError>;
 
-    /// The documents that match, the newest first.
+    /// Returns the documents that match, newest first.
     async fn find(&self, schema: &'static Schema, query: Find) -> Result<Vec<Document>, StoreError>;
 
-    /// Writes a document and its events, atomically and durably, if what is stored is what was expected.
+    /// Writes a document and its events atomically and durably, if the stored state is as expected.
     ///
-    /// Fails with [`StoreError::Conflict`] if it is not, [`StoreError::Duplicate`] if a unique index forbids it.
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] if the stored state is different, [`StoreError::Duplicate`] if a unique index already
+    /// contains a value of the document.
     async fn put(&self, put: Put) -> Result<(), StoreError>;
 
-    /// Events that were stored and not yet reported as [`published`](Self::published), the oldest first, those of
-    /// one document in the order they were stored. Costs what is pending, not what is stored.
+    /// Returns events that were stored and not yet reported as [`published`](Self::published): oldest first, and those
+    /// of one document in the order they were stored. The cost depends on what is pending, not on what is stored.
     async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError>;
 
-    /// Takes events out of the outbox. Repeating it is harmless.
+    /// Removes events from the outbox. Idempotent.
     async fn published(&self, events: &[Unpublished]) -> Result<(), StoreError>;
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! What orders do to delayed jobs: one file an event.
+//! How orders affect delayed jobs: one file per event.
 
 mod order_cancelled;
 mod order_completed;

@@ -1,10 +1,10 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::OrderCancelled;
+use common::listener::{ListenError, Listener};
 
 use crate::AppState;
 
-/// Forgets the job of an order that was cancelled.
+/// Removes the job of a cancelled order.
 pub(crate) struct OrderCancelledListener;
 
 #[async_trait]

@@ -1,10 +1,10 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::OrderCompleted;
+use common::listener::{ListenError, Listener};
 
 use crate::AppState;
 
-/// Forgets the job of an order that was completed.
+/// Removes the job of a completed order.
 pub(crate) struct OrderCompletedListener;
 
 #[async_trait]

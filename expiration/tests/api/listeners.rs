@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use common::bus::Verdict;
 use common::clock::Clock;
-use common::contract::soon;
 use common::trace::TraceParent;
+use testing::contract::soon;
 
 use crate::{Expiration, order_cancelled, order_completed, order_created};
 

@@ -9,18 +9,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::bus::sqlite::SqliteBus;
 use common::bus::{Bus, Durable, Subscription, Verdict};
 use common::clock::{Clock, Timestamp};
-use common::contract::soon;
 use common::events::{
     ExpirationComplete, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef,
 };
 use common::ids::{OrderId, TicketId, UserId};
 use common::jobs::DelayedJobs;
-use common::jobs::sqlite::SqliteJobs;
 use common::money::Money;
-use common::testing::{Ground, InterruptibleBus, TestService, Workers};
+use engines::sqlite::SqliteBus;
+use engines::sqlite::SqliteJobs;
+use testing::contract::soon;
+use testing::{Ground, InterruptibleBus, TestService, Workers};
 
 const ORDERS: Durable = Durable { name: "orders_expiration-complete", subject: Subject::ExpirationComplete };
 

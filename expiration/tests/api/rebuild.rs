@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::bus::nats::{NatsBus, NatsConfig};
-use common::bus::{Bus, Message};
+use common::bus::Bus;
 use common::clock::{Clock, SystemClock};
-use common::contract::soon;
 use common::events::ExpirationComplete;
 use common::jobs::DelayedJobs;
-use common::jobs::redis::RedisJobs;
 use common::service::{Ports, run};
-use common::testing::servers::{NATS, REDIS, Server};
+use engines::nats::{NatsBus, NatsConfig};
+use engines::redis::RedisJobs;
+use testing::contract::soon;
+use testing::message;
+use testing::servers::{NATS, REDIS, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -40,10 +41,10 @@ async fn orders_expire_in_time_though_redis_has_lost_their_jobs() {
 
     let due = SystemClock.now().plus(TEN_SECONDS);
     let (kept, cancelled, completed) = (order_created(due), order_created(due), order_created(due));
-    let created = [&kept, &cancelled, &completed].map(Message::of);
+    let created = [&kept, &cancelled, &completed].map(message);
     bus.publish(&created).await.unwrap();
     until("all are scheduled", async || jobs.count_due(due).await.unwrap() == 3).await;
-    let ended = [Message::of(&order_cancelled(cancelled.id)), Message::of(&order_completed(completed.id))];
+    let ended = [message(&order_cancelled(cancelled.id)), message(&order_completed(completed.id))];
     bus.publish(&ended).await.unwrap();
     until("two have ended", async || jobs.count_due(due).await.unwrap() == 1).await;
 
@@ -57,7 +58,7 @@ async fn orders_expire_in_time_though_redis_has_lost_their_jobs() {
     let now = SystemClock.now();
     assert!(now >= due, "expired too early");
     assert!(now.since(due) < TEN_SECONDS, "expired too late");
-    assert_eq!(delivery.message.payload, Message::of(&ExpirationComplete { order_id: kept.id }).payload);
+    assert_eq!(delivery.message.payload, message(&ExpirationComplete { order_id: kept.id }).payload);
     running.abort();
 }
 

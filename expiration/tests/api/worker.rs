@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use common::bus::{Bus, Message};
+use common::bus::Publisher;
 use common::clock::Clock;
-use common::contract::soon;
 use common::events::ExpirationComplete;
+use testing::contract::soon;
+use testing::message;
 
 use crate::{Expiration, counted};
 
@@ -65,7 +66,7 @@ async fn a_crash_between_publishing_and_forgetting_repeats_what_the_bus_then_dro
     expiration.service.deliver(&crashed).await;
     let at = crashed.expires_at;
     assert_eq!(expiration.jobs.claim(at, 1, SECOND).await.unwrap().len(), 1);
-    expiration.bus.publish(&[Message::of(&ExpirationComplete { order_id: crashed.id })]).await.unwrap();
+    expiration.bus.publish(&[message(&ExpirationComplete { order_id: crashed.id })]).await.unwrap();
 
     let expiration = expiration.crash_and_restart_after(FIFTEEN_MINUTES + SECOND).await;
     let next = expiration.order_created(expiration.ground.clock.now()).await;

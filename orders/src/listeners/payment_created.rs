@@ -1,13 +1,13 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener, Message};
 use common::events::PaymentCreated;
+use common::listener::{ListenError, Listener};
 
-use super::unknown;
 use crate::AppState;
+use crate::error::OrderError;
 
 /// Completes the order whose price is authorised.
 ///
-/// Does nothing if the order was cancelled first: payments hears of that too, and gives the money back.
+/// Does nothing if the order was cancelled first: the payments service hears of that as well and releases the money.
 pub(crate) struct PaymentCreatedListener;
 
 #[async_trait]
@@ -17,7 +17,8 @@ impl Listener<AppState> for PaymentCreatedListener {
 
     async fn on_message(app: &AppState, event: PaymentCreated) -> Result<(), ListenError> {
         let id = event.order_id;
-        let completed = app.orders.update(id, |order| Ok::<_, ListenError>(order.complete().as_ref().map(Message::of)));
-        completed.await?.map(|_| ()).ok_or_else(|| unknown(id))
+        let completed = app.orders.update(id, |order| -> Result<_, OrderError> { Ok(order.complete()) });
+        completed.await?.ok_or(OrderError::UnknownOrder(id))?;
+        Ok(())
     }
 }

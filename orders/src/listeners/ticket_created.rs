@@ -1,10 +1,8 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::TicketCreated;
-use common::store::StoreError;
+use common::listener::{ListenError, Listener};
 
 use crate::AppState;
-use crate::ticket::TicketCopy;
 
 /// Copies a new ticket.
 pub(crate) struct TicketCreatedListener;
@@ -15,11 +13,6 @@ impl Listener<AppState> for TicketCreatedListener {
     const NAME: &'static str = "orders_ticket-created";
 
     async fn on_message(app: &AppState, event: TicketCreated) -> Result<(), ListenError> {
-        let TicketCreated { id, version, title, price, user_id: _ } = event;
-        match app.tickets.insert(&TicketCopy { id, version, title, price }, None).await {
-            // It is there, in this version or a later one.
-            Err(StoreError::Conflict) => Ok(()),
-            written => Ok(written?),
-        }
+        app.tickets.apply(event).await.map(drop)
     }
 }

@@ -1,7 +1,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use common::bus::Message;
 use common::http::{ApiError, Body, Fields, FromFields};
 use common::ids::{TicketId, UserId};
 use common::session::CurrentUser;
@@ -34,14 +33,14 @@ pub(crate) async fn create_order(
 }
 
 async fn reserve(app: &AppState, buyer: UserId, ticket: TicketId) -> Result<Order, OrderError> {
-    let copy = app.tickets.get_arriving(ticket).await?.ok_or(OrderError::NotFound)?;
+    let copy = app.tickets.get_arriving(ticket).await?.ok_or(OrderError::UnknownTicket(ticket))?;
     // Only to refuse without a write what the unique index would refuse.
     let live = app.orders.find(Query::newest(1).with(Order::LIVE_TICKET, ticket)).await?;
     if !live.is_empty() {
         return Err(OrderError::Reserved(ticket));
     }
     let (order, event) = Order::place(buyer, copy, app.clock.now(), app.reservation);
-    match app.orders.insert(&order, Some(Message::of(&event))).await {
+    match app.orders.insert(&order, event).await {
         Ok(()) => Ok(order),
         Err(StoreError::Duplicate(_)) => Err(OrderError::Reserved(ticket)),
         Err(error) => Err(error.into()),

@@ -1,6 +1,5 @@
 use axum::extract::State;
 use axum::http::StatusCode;
-use common::bus::Message;
 use common::http::{ApiError, PathId};
 use common::ids::OrderId;
 use common::session::CurrentUser;
@@ -14,12 +13,11 @@ pub(crate) async fn delete_order(
     buyer: CurrentUser,
     id: PathId<OrderId>,
 ) -> Result<StatusCode, ApiError> {
-    let cancelled = app.orders.update(id.known()?, |order| {
-        if order.user_id != buyer.id {
-            return Err(OrderError::NotTheBuyer);
-        }
-        Ok(order.cancel()?.as_ref().map(Message::of))
+    let id = id.known()?;
+    let cancelled = app.orders.update(id, |order| -> Result<_, OrderError> {
+        order.check_buyer(buyer.id)?;
+        Ok(order.cancel()?)
     });
-    cancelled.await?.ok_or(OrderError::NotFound)?;
+    cancelled.await?.ok_or(OrderError::UnknownOrder(id))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -14,9 +14,8 @@ pub(crate) async fn find_order(
     buyer: CurrentUser,
     id: PathId<OrderId>,
 ) -> Result<Json<OrderView>, ApiError> {
-    let order = app.orders.get(id.known()?).await?.ok_or(OrderError::NotFound)?;
-    if order.user_id != buyer.id {
-        return Err(OrderError::NotTheBuyer.into());
-    }
+    let id = id.known()?;
+    let order = app.orders.get(id).await?.ok_or(OrderError::UnknownOrder(id))?;
+    order.check_buyer(buyer.id).map_err(OrderError::from)?;
     Ok(Json(order.into()))
 }

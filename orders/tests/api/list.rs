@@ -1,5 +1,5 @@
 use common::ids::OrderId;
-use common::testing::{Reply, TestUser};
+use testing::{Reply, TestUser};
 
 use crate::{ORDERS, TestApp, expect_session_first, id_of, unknown_order};
 

@@ -12,14 +12,15 @@ mod ticket_updated;
 
 use std::time::Duration;
 
-use common::bus::ListenError;
 use common::clock::{Clock, Timestamp};
 use common::events::{Event, ExpirationComplete, PaymentCreated, Subject, TicketCreated, TicketUpdated};
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::listener::ListenError;
 use common::money::Money;
-use common::testing::{Ground, Reply, TestRequest, TestService, TestUser};
+use engines::sqlite::SqliteStore;
 use orders::OrdersConfig;
 use serde_json::{Value, json};
+use testing::{Ground, Reply, TestRequest, TestService, TestUser};
 
 const ORDERS: &str = "/api/orders";
 
@@ -35,7 +36,7 @@ struct TestApp {
 impl TestApp {
     fn new() -> Self {
         let ground = Ground::new();
-        let database = ground.database(orders::SCHEMAS);
+        let database = ground.database(|file| SqliteStore::open(file, orders::SCHEMAS));
         let config = OrdersConfig { order_expiration_seconds: 900 };
         let service = orders::service(&database, ground.sessions.clone(), &config);
         let (service, buyer) = (TestService::new(service, Some(database)), ground.user("bob"));

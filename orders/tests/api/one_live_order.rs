@@ -2,9 +2,9 @@
 
 use common::events::Subject;
 use common::ids::{OrderId, TicketId};
-use common::testing::TestUser;
 use futures_util::future::join_all;
 use serde_json::json;
+use testing::TestUser;
 
 use crate::{ORDERS, TestApp, id_of, path, time_is_up};
 

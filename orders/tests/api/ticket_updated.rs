@@ -1,12 +1,14 @@
 use std::collections::VecDeque;
 
-use common::bus::{ListenError, Message};
+use common::events::Message;
 use common::events::{Subject, TicketUpdated};
 use common::ids::OrderId;
-use common::testing::TestService;
+use common::listener::ListenError;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use testing::TestService;
+use testing::message;
 
 use crate::{TestApp, updated};
 
@@ -49,9 +51,9 @@ async fn a_ticket_that_its_owner_still_calls_reserved_can_be_ordered() {
 async fn simultaneous_deliveries_apply_each_version_once() {
     let app = TestApp::new();
     let created = app.ticket_created();
-    let mut messages = vec![Message::of(&created)];
+    let mut messages = vec![message(&created)];
     for version in 1..=9 {
-        messages.push(Message::of(&updated(&created, version, &format!("Concert {version}"), 1999)));
+        messages.push(message(&updated(&created, version, &format!("Concert {version}"), 1999)));
     }
     join_all(messages.iter().chain(&messages).map(|message| deliver_all(&app.service, vec![message]))).await;
     let order = app.order(&app.buyer, created.id).await.expect(201);
@@ -79,8 +81,8 @@ async fn deliver_all(service: &TestService, messages: Vec<&Message>) {
 async fn copied_after(order: Vec<usize>) -> Value {
     let app = TestApp::new();
     let created = app.ticket_created();
-    let mut messages = vec![Message::of(&created)];
-    messages.extend((1..5).map(|version| Message::of(&updated(&created, version, &format!("Concert {version}"), 1))));
+    let mut messages = vec![message(&created)];
+    messages.extend((1..5).map(|version| message(&updated(&created, version, &format!("Concert {version}"), 1))));
     deliver_all(&app.service, order.into_iter().map(|index| &messages[index]).collect()).await;
     app.order(&app.buyer, created.id).await.expect(201)["ticket"].take()
 }

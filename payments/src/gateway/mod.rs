@@ -1,70 +1,78 @@
-//! The way to Stripe: [`PaymentGateway`] is the port, [`stripe`] speaks its HTTP API.
+//! The way to Stripe: [`PaymentGateway`] is the port, [`stripe`] the adapter for its HTTP API.
 //!
-//! Every call may be repeated: it names a payment, and for one payment each of them is done once.
+//! Every call is idempotent per payment.
 
 pub mod stripe;
 
 use async_trait::async_trait;
+use common::error::BoxError;
 use common::ids::{OrderId, PaymentId};
 use common::money::Money;
 
-pub use crate::payment::{Card, CardToken};
+pub use crate::card::{Card, CardToken};
 
-/// The port: holds money on a card, and then takes it, lets it go or gives it back.
+/// The port: holds an amount on a card, then captures, voids or refunds it.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
-    /// Holds an amount on a card, without taking it.
+    /// Holds an amount on a card without charging it.
     async fn authorise(&self, request: &Authorise<'_>) -> Result<Authorised, GatewayError>;
 
-    /// Takes what was authorised.
+    /// Charges what was authorised.
     async fn capture(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError>;
 
-    /// Lets go of what was authorised and not captured.
+    /// Releases what was authorised and not captured.
     async fn void(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError>;
 
-    /// Gives back what was captured.
+    /// Refunds what was captured.
     async fn refund(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError>;
 }
 
-/// What is to be authorised. The same in everything whenever the same payment is asked for again.
+/// A request to authorise a payment. Must be identical whenever it is repeated.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorise<'a> {
     /// The payment.
     pub payment: PaymentId,
     /// The order it pays for.
     pub order: OrderId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// On which card.
+    /// The card.
     pub token: &'a CardToken,
 }
 
-/// What was authorised.
+/// An authorised payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorised {
-    /// Stripe's name for it, `pi_…`.
+    /// The PaymentIntent, `pi_…`.
     pub stripe_id: String,
-    /// The card, if Stripe tells it.
+    /// The card, if Stripe describes it.
     pub card: Option<Card>,
 }
 
-/// Why something was not done, or is not known to be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why an operation failed, or is not known to have succeeded.
+#[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The bank refuses the card. Nothing is held.
-    #[error("the card is declined: {code}")]
+    /// The bank declined the card. Nothing is held.
+    #[error("the card was declined: {code}")]
     Declined {
-        /// What to tell its owner, in Stripe's words.
+        /// Stripe's message for the card's owner.
         message: String,
         /// Stripe's reason: `insufficient_funds`.
         code: String,
-        /// The card, if Stripe tells it.
+        /// The card, if Stripe describes it.
         card: Option<Card>,
     },
-    /// Stripe refuses the request; the message is Stripe's. Nothing is done.
-    #[error("Stripe refuses the request: {0}")]
+    /// Stripe rejected the request, with this message. Nothing was done.
+    #[error("Stripe rejected the request: {0}")]
     Invalid(String),
-    /// There is no answer, or none that tells what was done. Repeating the call tells.
-    #[error("Stripe is unavailable: {0}")]
-    Unavailable(String),
+    /// There was no response, or none that tells the outcome. Repeating the call does.
+    #[error("Stripe is unavailable")]
+    Unavailable(#[source] BoxError),
+}
+
+impl GatewayError {
+    /// [`GatewayError::Unavailable`] with this cause.
+    pub fn unavailable(cause: impl Into<BoxError>) -> Self {
+        Self::Unavailable(cause.into())
+    }
 }

@@ -90,16 +90,21 @@ impl StripeGateway {
 
 async fn error(response: Response) -> Result<StripeError, GatewayError> {
     let status = response.status();
-    let no_json = |error: reqwest::Error| {
-        GatewayError::Unavailable(format!("status {status} without a reason: {}", error.without_url()))
-    };
-    Ok(response.json::<ErrorBody>().await.map_err(no_json)?.error)
+    let no_reason =
+        |source: reqwest::Error| GatewayError::unavailable(NoReason { status, source: source.without_url() });
+    Ok(response.json::<ErrorBody>().await.map_err(no_reason)?.error)
+}
+
+/// A failure that does not say why.
+#[derive(Debug, thiserror::Error)]
+#[error("status {status} without a reason")]
+struct NoReason {
+    status: StatusCode,
+    source: reqwest::Error,
 }
 
 fn unavailable(error: reqwest::Error) -> GatewayError {
-    let error = error.without_url();
-    let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-    GatewayError::Unavailable(format!("{error}{why}"))
+    GatewayError::unavailable(error.without_url())
 }
 
 #[async_trait]
@@ -200,7 +205,7 @@ impl From<Refused> for GatewayError {
             (400 | 404, "invalid_request_error") => Self::Invalid(message),
             // 409 and 429: not now. 401 and 403: our key, which people must put right. An idempotency error: asked
             // before in other words, so what became of it is open.
-            _ => Self::Unavailable(format!("status {status}, {kind}: {message}")),
+            _ => Self::unavailable(format!("status {status}, {kind}: {message}")),
         }
     }
 }

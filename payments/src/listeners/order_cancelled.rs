@@ -1,10 +1,9 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::OrderCancelled;
+use common::listener::{ListenError, Listener};
 
-use super::note;
 use crate::AppState;
-use crate::settlement::release;
+use crate::settlement::follow_order;
 
 /// Voids or refunds what was paid for a cancelled order.
 pub(crate) struct OrderCancelledListener;
@@ -14,9 +13,9 @@ impl Listener<AppState> for OrderCancelledListener {
     type Event = OrderCancelled;
     const NAME: &'static str = "payments_order-cancelled";
 
-    /// Notes it before it looks for a payment: an attempt that it does not find has yet to read the note.
+    /// Updates the copy before it looks for a payment: a payment that starts later reads the updated copy.
     async fn on_message(app: &AppState, event: OrderCancelled) -> Result<(), ListenError> {
-        note(app, event.id, |copy| copy.cancelled(event.version)).await?;
-        Ok(release(app, event.id).await?)
+        let order = app.orders.apply(event).await?;
+        Ok(follow_order(app, &order).await?)
     }
 }

@@ -1,12 +1,11 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::OrderCompleted;
+use common::listener::{ListenError, Listener};
 
-use super::note;
 use crate::AppState;
-use crate::settlement::capture;
+use crate::settlement::follow_order;
 
-/// Captures what was authorised for an order that is complete.
+/// Captures what was authorised for a complete order.
 pub(crate) struct OrderCompletedListener;
 
 #[async_trait]
@@ -15,7 +14,7 @@ impl Listener<AppState> for OrderCompletedListener {
     const NAME: &'static str = "payments_order-completed";
 
     async fn on_message(app: &AppState, event: OrderCompleted) -> Result<(), ListenError> {
-        note(app, event.id, |copy| copy.completed(event.version)).await?;
-        Ok(capture(app, event.id).await?)
+        let order = app.orders.apply(event).await?;
+        Ok(follow_order(app, &order).await?)
     }
 }

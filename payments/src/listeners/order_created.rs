@@ -1,10 +1,8 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::OrderCreated;
-use common::store::StoreError;
+use common::listener::{ListenError, Listener};
 
 use crate::AppState;
-use crate::order::OrderCopy;
 
 /// Copies a new order.
 pub(crate) struct OrderCreatedListener;
@@ -15,10 +13,6 @@ impl Listener<AppState> for OrderCreatedListener {
     const NAME: &'static str = "payments_order-created";
 
     async fn on_message(app: &AppState, event: OrderCreated) -> Result<(), ListenError> {
-        match app.orders.insert(&OrderCopy::of(&event), None).await {
-            // Copied before, and maybe changed since.
-            Err(StoreError::Conflict) => Ok(()),
-            copied => Ok(copied?),
-        }
+        app.orders.apply(event).await.map(drop)
     }
 }

@@ -7,8 +7,9 @@ use common::session::CurrentUser;
 use serde::Serialize;
 
 use crate::AppState;
+use crate::card::CardToken;
 use crate::error::PaymentError;
-use crate::payment::{CardToken, Payment, PaymentStatus};
+use crate::payment::{Payment, PaymentStatus};
 use crate::settlement::pay;
 
 /// What a buyer says to pay.
@@ -47,9 +48,9 @@ pub(crate) async fn create_payment(
     buyer: CurrentUser,
     Body(body): Body<PaymentBody>,
 ) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
-    let order = app.orders.get_arriving(body.order_id).await?.ok_or(PaymentError::NotFound)?;
-    order.check_buyer(buyer.id)?;
-    order.check_payable(app.clock.now())?;
+    let order = app.orders.get_arriving(body.order_id).await?.ok_or(PaymentError::UnknownOrder)?;
+    order.check_buyer(buyer.id).map_err(PaymentError::from)?;
+    order.check_payable(app.clock.now()).map_err(PaymentError::from)?;
     let payment = pay(&app, order, body.token).await?;
     Ok((StatusCode::CREATED, Json(payment.into())))
 }

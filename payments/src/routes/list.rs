@@ -9,8 +9,9 @@ use common::store::Query;
 use serde::{Deserialize, Serialize};
 
 use crate::AppState;
+use crate::card::Card;
 use crate::error::PaymentError;
-use crate::payment::{Card, Payment, PaymentStatus};
+use crate::payment::{Payment, PaymentStatus};
 
 /// The most payments of one order that are listed: the newest.
 const MAX_LISTED: usize = 200;
@@ -59,8 +60,8 @@ pub(crate) async fn list_payments(
     buyer: CurrentUser,
     OfOrder(id): OfOrder,
 ) -> Result<Json<Vec<PaymentView>>, ApiError> {
-    let order = app.orders.get_arriving(id).await?.ok_or(PaymentError::NotFound)?;
-    order.check_buyer(buyer.id)?;
+    let order = app.orders.get_arriving(id).await?.ok_or(PaymentError::UnknownOrder)?;
+    order.check_buyer(buyer.id).map_err(PaymentError::from)?;
     let payments = app.payments.find(Query::newest(MAX_LISTED).with("orderId", id)).await?;
     Ok(Json(payments.into_iter().map(PaymentView::from).collect()))
 }

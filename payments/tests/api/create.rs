@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use common::events::Subject;
-use common::testing::Reply;
 use serde_json::json;
+use testing::Reply;
 
 use crate::{Fault, TestApp, cancelled, completed, unknown_order};
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use common::clock::Clock;
 use common::events::{OrderCreated, OrderStatus};
-use common::testing::{Reply, Workers};
 use proptest::prelude::*;
 use serde_json::json;
+use testing::{Reply, Workers};
 use tokio::task::JoinHandle;
 
 use crate::{Fault, TestApp, cancelled, completed};

@@ -19,10 +19,11 @@ use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, 
 use common::ids::{OrderId, PaymentId, TicketId};
 use common::money::Money;
 use common::store::{Database, Find};
-use common::testing::{Ground, Reply, TestService, TestUser};
+use engines::sqlite::SqliteStore;
 use payments::gateway::stripe::StripeGateway;
 use payments::gateway::{Authorise, Authorised, GatewayError, PaymentGateway};
 use serde_json::{Value, json};
+use testing::{Ground, Reply, TestService, TestUser};
 use tokio::sync::Semaphore;
 
 /// How long an order can be paid for.
@@ -42,7 +43,7 @@ impl TestApp {
         let ground = Ground::new();
         let stripe = Stripe::start().await;
         let wire = Arc::new(Wire::to(&stripe));
-        let database = ground.database(payments::SCHEMAS);
+        let database = ground.database(|file| SqliteStore::open(file, payments::SCHEMAS));
         let service = payments::service(&database, ground.sessions.clone(), wire.clone());
         let service = TestService::new(service, Some(database.clone()));
         let ann = ground.user("ann");
@@ -144,7 +145,7 @@ struct Stripe {
 impl Stripe {
     async fn start() -> Self {
         let ground = Ground::new();
-        let database = ground.database(stripe_simulator::SCHEMAS);
+        let database = ground.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS));
         let address = stripe_simulator::start(&database, ([127, 0, 0, 1], 0).into()).await.expect("a port");
         let base = format!("http://{address}/").parse().expect("a URL");
         let gateway = Arc::new(StripeGateway::new(&base, &"sk_test_1".into()).expect("a gateway"));
@@ -215,10 +216,10 @@ impl Wire {
     async fn send<T>(&self, request: impl Future<Output = Result<T, GatewayError>>) -> Result<T, GatewayError> {
         let fault = self.faults.lock().expect("no poison").pop_front().flatten();
         if fault == Some(Fault::NotSent) {
-            return Err(GatewayError::Unavailable("not sent".into()));
+            return Err(GatewayError::unavailable("not sent"));
         }
         let answer = request.await;
-        if fault == Some(Fault::AnswerLost) { Err(GatewayError::Unavailable("answer lost".into())) } else { answer }
+        if fault == Some(Fault::AnswerLost) { Err(GatewayError::unavailable("answer lost")) } else { answer }
     }
 }
 

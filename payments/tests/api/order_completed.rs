@@ -1,4 +1,4 @@
-use common::bus::ListenError;
+use common::listener::ListenError;
 
 use crate::{Fault, TestApp, cancelled, completed};
 

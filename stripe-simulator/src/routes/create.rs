@@ -36,7 +36,7 @@ pub(crate) async fn create_intent(
         fingerprint: repetition.fingerprint.clone(),
         steps: Vec::new(),
     };
-    match app.intents.insert(&intent, None).await {
+    match app.intents.insert(&intent, ()).await {
         Ok(()) => Ok(created(&intent, order.expand, Given::First)),
         // The key is taken: by this very request, or another.
         Err(StoreError::Duplicate(index)) => {

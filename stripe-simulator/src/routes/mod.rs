@@ -51,7 +51,7 @@ async fn act(
             return Ok((then, Given::Again));
         }
         intent.take_step(action, app.clock.now(), repetition)?;
-        match app.intents.replace(&intent, None).await {
+        match app.intents.replace(&intent, ()).await {
             Ok(()) => return Ok((intent, Given::First)),
             // Another request came first, maybe this one's twin: look again.
             Err(StoreError::Conflict) => intent = intent_by_path(app, &intent.name()).await?,

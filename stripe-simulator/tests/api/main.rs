@@ -8,9 +8,10 @@ mod states;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
-use common::testing::Ground;
+use engines::sqlite::SqliteStore;
 use http_body_util::BodyExt;
 use serde_json::Value;
+use testing::Ground;
 use tower::ServiceExt;
 
 /// The parameters of an authorisation with this test card.
@@ -31,7 +32,12 @@ struct Reply {
 impl Stripe {
     fn new() -> Self {
         let ground = Ground::new();
-        Self { routes: stripe_simulator::routes(&ground.database(stripe_simulator::SCHEMAS)), _ground: ground }
+        Self {
+            routes: stripe_simulator::routes(
+                &ground.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS)),
+            ),
+            _ground: ground,
+        }
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use common::testing::servers;
+use testing::servers;
 
 /// Measures the whole system: requests per second, latency, memory, start-up and idling.
 #[derive(Debug, Parser)]

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use common::testing::servers::{self, Server};
+use testing::servers::{self, Server};
 
 use crate::process::Process;
 use crate::progress;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use common::bus::nats::{NatsBus, NatsConfig};
-use common::bus::{Bus, Message};
+use common::bus::{Bus, Publisher};
+use common::events::Message;
 use common::events::Subject;
+use engines::nats::{NatsBus, NatsConfig};
 
 use crate::services;
 use crate::spread::{Engines, Spread};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use common::testing::servers::{self, Program, Proxy, Server};
 use futures_util::future::join_all;
 use tempfile::TempDir;
+use testing::servers::{self, Program, Proxy, Server};
 use tokio::time::Instant;
 
 use crate::services::{self, Ports, Ready, SERVICES};

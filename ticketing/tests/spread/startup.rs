@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use common::testing::servers::{self, Server};
+use testing::servers::{self, Server};
 
 use crate::services::command;
 use crate::spread::{Engines, Process, Spread};

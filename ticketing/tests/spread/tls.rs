@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
-use common::testing::servers::{self, NATS, Program, REDIS, Server};
 use tempfile::TempDir;
+use testing::servers::{self, NATS, Program, REDIS, Server};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;

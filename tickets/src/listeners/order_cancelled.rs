@@ -1,10 +1,10 @@
 use async_trait::async_trait;
-use common::bus::{ListenError, Listener};
 use common::events::OrderCancelled;
+use common::listener::{ListenError, Listener};
 
-use super::release;
+use super::release::release;
 use crate::AppState;
-use crate::reservation::Reservation;
+use crate::reservation::{Reservation, ReservationStatus};
 
 /// Releases the ticket of a cancelled order.
 pub(crate) struct OrderCancelledListener;
@@ -14,15 +14,15 @@ impl Listener<AppState> for OrderCancelledListener {
     type Event = OrderCancelled;
     const NAME: &'static str = "tickets_order-cancelled";
 
-    /// Notes the order as cancelled before it touches the ticket, so that an `order:created` that comes late, or is
-    /// being handled now, can not reserve the ticket for good.
+    /// Records the cancellation before touching the ticket, so that an `order:created` that arrives late, or is being
+    /// handled now, cannot reserve the ticket for good.
     async fn on_message(app: &AppState, event: OrderCancelled) -> Result<(), ListenError> {
         let (order, ticket) = (event.id, event.ticket.id);
         let cancelled = Reservation::cancelled(order, ticket);
-        match app.reservations.get(order).await? {
-            None => app.reservations.insert(&cancelled, None).await?,
-            Some(heard) if !heard.is_cancelled() => app.reservations.replace(&cancelled, None).await?,
-            Some(_) => {}
+        match app.reservations.get(order).await?.map(|reservation| reservation.status) {
+            None => app.reservations.insert(&cancelled, ()).await?,
+            Some(ReservationStatus::Created) => app.reservations.replace(&cancelled, ()).await?,
+            Some(ReservationStatus::Cancelled) => {}
         }
         Ok(release(app, ticket, order).await?)
     }

@@ -1,7 +1,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use common::bus::Message;
 use common::http::{ApiError, Body};
 use common::ids::TicketId;
 use common::session::CurrentUser;
@@ -18,6 +17,6 @@ pub(crate) async fn create_ticket(
 ) -> Result<(StatusCode, Json<TicketView>), ApiError> {
     let id = TicketId::generate(app.clock.now());
     let (ticket, event) = Ticket::list(id, seller.id, body.title, body.price);
-    app.tickets.insert(&ticket, Some(Message::of(&event))).await?;
+    app.tickets.insert(&ticket, event).await?;
     Ok((StatusCode::CREATED, Json(ticket.into())))
 }

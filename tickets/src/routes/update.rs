@@ -1,6 +1,5 @@
 use axum::Json;
 use axum::extract::State;
-use common::bus::Message;
 use common::http::{ApiError, Body, PathId};
 use common::ids::TicketId;
 use common::session::CurrentUser;
@@ -16,9 +15,8 @@ pub(crate) async fn update_ticket(
     id: PathId<TicketId>,
     Body(body): Body<TicketBody>,
 ) -> Result<Json<TicketView>, ApiError> {
-    let edited = app.tickets.update(id.known()?, |ticket| {
-        let event = ticket.edit(seller.id, body.title.clone(), body.price)?;
-        Ok::<_, TicketError>(Some(Message::of(&event)))
+    let edited = app.tickets.update(id.known()?, |ticket| -> Result<_, TicketError> {
+        Ok(ticket.edit(seller.id, body.title.clone(), body.price)?)
     });
     let ticket = edited.await?.ok_or(TicketError::NotFound)?;
     Ok(Json(ticket.into()))

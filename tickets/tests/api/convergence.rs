@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use testing::message;
 
-use common::bus::{ListenError, Message};
+use common::events::Message;
 use common::ids::{OrderId, TicketId};
+use common::listener::ListenError;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
@@ -86,12 +88,8 @@ async fn every_ordering_of_two_orders_ends_alike() {
         let tickets = stream::iter(orderings).map(|delivered| async move {
             let ticket = app.list_ticket("Concert").await;
             let (first, second) = (app.order(ticket), app.order(ticket));
-            let messages = [
-                Message::of(&first),
-                Message::of(&cancelled(&first)),
-                Message::of(&second),
-                Message::of(&cancelled(&second)),
-            ];
+            let messages =
+                [message(&first), message(&cancelled(&first)), message(&second), message(&cancelled(&second))];
             app.deliver_in_order(&delivered.iter().map(|kind| &messages[*kind]).collect::<Vec<_>>()).await;
             let standing = (!second_is_cancelled).then_some(second.id);
             app.expect_held_by(ticket, standing, &format!("{delivered:?}")).await;
@@ -112,10 +110,10 @@ async fn simultaneous_deliveries_of_many_orders_converge() {
         let mut messages = Vec::new();
         for _ in 0..5 {
             let order = app.order(ticket);
-            messages.extend([Message::of(&order), Message::of(&cancelled(&order))]);
+            messages.extend([message(&order), message(&cancelled(&order))]);
         }
         let standing = app.order(ticket);
-        messages.push(Message::of(&standing));
+        messages.push(message(&standing));
         let deliveries = messages.iter().chain(&messages).cloned().map(|message| {
             let app = app.clone();
             tokio::spawn(async move { app.deliver_until_accepted(&message).await })

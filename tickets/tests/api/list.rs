@@ -1,5 +1,5 @@
 use common::ids::TicketId;
-use common::testing::Reply;
+use testing::Reply;
 
 use crate::{TICKETS, TestApp, cancelled, id_of, unknown_ticket};
 

@@ -11,14 +11,16 @@ mod update;
 
 use std::time::Duration;
 
-use common::bus::{ListenError, Message};
 use common::clock::{Clock, Timestamp};
+use common::events::Message;
 use common::events::{OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef};
 use common::ids::{OrderId, TicketId, UserId};
+use common::listener::ListenError;
 use common::money::Money;
 use common::store::Database;
-use common::testing::{Ground, Reply, TestRequest, TestService, TestUser};
+use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
+use testing::{Ground, Reply, TestRequest, TestService, TestUser};
 
 const TICKETS: &str = "/api/tickets";
 
@@ -67,7 +69,7 @@ struct TestApp {
 impl TestApp {
     fn new() -> Self {
         let ground = Ground::new();
-        let database = ground.database(tickets::SCHEMAS);
+        let database = ground.database(|file| SqliteStore::open(file, tickets::SCHEMAS));
         Self::on(ground, database)
     }
 

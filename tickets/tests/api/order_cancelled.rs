@@ -1,5 +1,5 @@
-use common::bus::ListenError;
 use common::events::Subject;
+use common::listener::ListenError;
 use serde_json::{Value, json};
 
 use crate::{TestApp, cancelled, updated};

@@ -1,6 +1,7 @@
-use common::bus::{ListenError, Message};
 use common::events::Subject;
+use common::listener::ListenError;
 use serde_json::{Value, json};
+use testing::message;
 
 use crate::{TestApp, cancelled, unknown_ticket, updated};
 
@@ -71,7 +72,7 @@ async fn an_order_is_cancelled_while_its_reservation_is_being_written() {
         let id = app.listed_ticket().await;
         let order = app.order(id);
         let cancelled = cancelled(&order);
-        let (created, cancelled) = (Message::of(&order), Message::of(&cancelled));
+        let (created, cancelled) = (message(&order), message(&cancelled));
         let (first, second) = if swapped { (cancelled, created) } else { (created, cancelled) };
         tokio::join!(app.deliver_until_accepted(&first), app.deliver_until_accepted(&second));
         assert_eq!(app.ticket(id).await["orderId"], Value::Null);

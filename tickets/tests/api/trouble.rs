@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use common::bus::ListenError;
+use common::listener::ListenError;
 use common::store::{Database, Document, Find, Put, Schema, Store, StoreError, Unpublished};
-use common::testing::Ground;
+use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
+use testing::Ground;
 use tokio::sync::watch;
 
 use crate::{TestApp, cancelled};
@@ -40,7 +41,7 @@ impl Store for TroubledStore {
     async fn put(&self, put: Put) -> Result<(), StoreError> {
         let collection = put.schema.collection;
         if *self.trouble.borrow() == Trouble::Failing(collection) {
-            return Err(StoreError::Unavailable("no space left".into()));
+            return Err(StoreError::unavailable("no space left"));
         }
         let mut trouble = self.trouble.clone();
         drop(trouble.wait_for(|trouble| *trouble != Trouble::Slow(collection)).await);
@@ -63,7 +64,7 @@ impl Store for TroubledStore {
 fn troubled_app() -> (TestApp, watch::Sender<Trouble>) {
     let ground = Ground::new();
     let (trouble, receiver) = watch::channel(Trouble::None);
-    let store = ground.database(tickets::SCHEMAS).store().clone();
+    let store = ground.database(|file| SqliteStore::open(file, tickets::SCHEMAS)).store().clone();
     let store = TroubledStore { store, trouble: receiver };
     let database = Database::new(Arc::new(store), Arc::new(ground.clock.clone()));
     (TestApp::on(ground, database), trouble)

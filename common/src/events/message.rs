@@ -1,0 +1,55 @@
+use super::{Event, Subject};
+use crate::trace::TraceParent;
+
+/// An event in transit: what outboxes store and the bus carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// `<subject>/<record id>/<version>`: the same however often the event is sent, so that a broker can drop repeats.
+    pub id: String,
+    /// The subject it is published on.
+    pub subject: Subject,
+    /// The event as JSON.
+    pub payload: String,
+    /// The trace context of the request that caused it.
+    pub traceparent: Option<TraceParent>,
+}
+
+impl Message {
+    /// Wraps an event, in the current trace context.
+    ///
+    /// # Errors
+    ///
+    /// If the event cannot be represented as JSON.
+    pub fn new<E: Event>(event: &E) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            id: format!("{}/{}/{}", E::SUBJECT, event.record_id(), event.version()),
+            subject: E::SUBJECT,
+            payload: serde_json::to_string(event)?,
+            traceparent: TraceParent::current(),
+        })
+    }
+}
+
+/// What a write to a store announces: one event, perhaps one (`Option`), or nothing (`()`).
+pub trait Announcement {
+    /// The message to publish, if any.
+    fn into_message(self) -> Result<Option<Message>, serde_json::Error>;
+}
+
+impl<E: Event> Announcement for E {
+    fn into_message(self) -> Result<Option<Message>, serde_json::Error> {
+        Message::new(&self).map(Some)
+    }
+}
+
+impl<E: Event> Announcement for Option<E> {
+    fn into_message(self) -> Result<Option<Message>, serde_json::Error> {
+        self.as_ref().map(Message::new).transpose()
+    }
+}
+
+impl Announcement for () {
+    fn into_message(self) -> Result<Option<Message>, serde_json::Error> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,107 @@
+//! The lifecycle of a process, the same for one service and for all of them in one process.
+//!
+//! A [`Service`] lists its parts. [`run`] starts them, runs them until a signal, and stops them in this order: first no
+//! new requests and events, then those in flight, then what is left in the outboxes.
+
+mod admin;
+mod run;
+mod signals;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::Router;
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::BoxError;
+use crate::listener::{Listeners, RegisteredListener};
+use crate::store::Database;
+
+pub use admin::install_metrics;
+pub use run::{Addresses, Exit, Ports, StartError, run};
+pub use signals::Signals;
+
+/// A background task that runs until it is told to stop.
+pub type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
+
+type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
+
+/// The parts of a service.
+pub struct Service {
+    /// Its name: `orders`.
+    pub name: &'static str,
+    /// Its HTTP routes, `/api/…`.
+    pub routes: Router,
+    /// Its listeners.
+    pub listeners: Vec<RegisteredListener>,
+    /// Its background tasks.
+    pub workers: Vec<Worker>,
+    database: Option<Database>,
+    probes: Vec<(String, Probe)>,
+}
+
+impl Service {
+    /// A service without any parts.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            routes: Router::new(),
+            listeners: Vec::new(),
+            workers: Vec::new(),
+            database: None,
+            probes: Vec::new(),
+        }
+    }
+
+    /// Serves these routes.
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// Runs these listeners.
+    pub fn listeners<S>(mut self, listeners: Listeners<S>) -> Self {
+        self.listeners = listeners.into_registered();
+        self
+    }
+
+    /// Publishes the outbox of this database, and is ready only while the database responds.
+    pub fn database(mut self, database: Database) -> Self {
+        self.database = Some(database.clone());
+        self.probe("database", move || {
+            let store = database.store().clone();
+            async move { store.ping().await }
+        })
+    }
+
+    /// Runs a background task.
+    pub fn worker<F>(mut self, worker: impl FnOnce(CancellationToken) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.workers.push(Box::new(|stop| Box::pin(worker(stop))));
+        self
+    }
+
+    /// Is ready only while `probe` succeeds.
+    pub fn probe<F, E>(mut self, name: &str, probe: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        self.probes.push((format!("{} {name}", self.name), boxed(probe)));
+        self
+    }
+}
+
+fn boxed<F, E>(probe: impl Fn() -> F + Send + Sync + 'static) -> Probe
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    Arc::new(move || {
+        let outcome = probe();
+        Box::pin(async move { outcome.await.map_err(Into::into) })
+    })
+}

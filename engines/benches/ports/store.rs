@@ -1,0 +1,71 @@
+//! Puts: a document with its event, in a collection with two indexes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use common::clock::{Clock, SystemClock};
+use common::events::Message;
+use common::events::Subject;
+use common::ids::TicketId;
+use common::store::{Document, Expect, Index, IndexKind, Put, Schema, Store};
+use tokio::task::JoinSet;
+
+use crate::options::Options;
+use crate::report::{Report, Row};
+
+pub(crate) const SCHEMAS: &[&Schema] = &[TICKETS];
+
+const TICKETS: &Schema = &Schema {
+    collection: "tickets",
+    indexes: &[
+        Index { name: "by_user", fields: &["userId"], kind: IndexKind::Plain },
+        Index { name: "by_seat", fields: &["seat"], kind: IndexKind::Unique },
+    ],
+    ids: &["userId"],
+    times: &[],
+};
+
+pub(crate) async fn measure(
+    report: &mut Report,
+    engine: &'static str,
+    store: &Arc<dyn Store>,
+    options: &Options,
+) -> Result<()> {
+    for (name, in_flight) in [("put, one at a time", 1), ("put, 32 in flight", 32)] {
+        let began = Instant::now();
+        let until = began + options.duration();
+        let mut writers = JoinSet::new();
+        for _ in 0..in_flight {
+            let store = store.clone();
+            writers.spawn(async move {
+                let mut written = 0;
+                while Instant::now() < until {
+                    store.put(new_ticket()).await?;
+                    written += 1;
+                }
+                anyhow::Ok(written)
+            });
+        }
+        let written = writers.join_all().await.into_iter().sum::<Result<usize>>()?;
+        report.row(Row::rate(name, engine, written, began.elapsed()));
+    }
+    Ok(())
+}
+
+fn new_ticket() -> Put {
+    let at = SystemClock.now();
+    let id = TicketId::generate(at);
+    let user = TicketId::generate(at);
+    let body = format!(
+        r#"{{"id":"{id}","version":0,"title":"An evening with the orchestra","price":1999,"userId":"{user}","seat":"row 7, {id}"}}"#
+    );
+    let event = Message {
+        id: format!("ticket:created/{id}/0"),
+        subject: Subject::TicketCreated,
+        payload: body.clone(),
+        traceparent: None,
+    };
+    let document = Document { id: id.to_string(), version: 0, body };
+    Put { schema: TICKETS, document, expect: Expect::Absent, events: vec![event], at }
+}

@@ -1,0 +1,111 @@
+//! Delayed jobs on SQLite: one table, ordered by when a job may be claimed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::clock::Timestamp;
+use common::jobs::{DelayedJobs, Job, JobsError};
+use rusqlite::{Connection, params};
+
+use super::file::{SqliteError, SqliteFile};
+
+/// `claimable_at` is the deadline of a job, and the end of its lease once it is claimed.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS jobs (
+        id TEXT PRIMARY KEY, due INTEGER NOT NULL, claimable_at INTEGER NOT NULL, payload TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (claimable_at);
+    CREATE TABLE IF NOT EXISTS complete (yes INTEGER PRIMARY KEY) STRICT;
+    CREATE INDEX IF NOT EXISTS jobs_by_deadline ON jobs (due);";
+
+/// Delayed jobs in one SQLite file.
+pub struct SqliteJobs {
+    file: SqliteFile,
+}
+
+impl SqliteJobs {
+    /// Opens the file, or creates it.
+    pub fn open(path: &Path) -> Result<Self, JobsError> {
+        Ok(Self { file: SqliteFile::open(path, SCHEMA)? })
+    }
+}
+
+#[async_trait]
+impl DelayedJobs for SqliteJobs {
+    async fn schedule(&self, job: &Job) -> Result<(), JobsError> {
+        let Job { id, due, payload } = job.clone();
+        let insert = move |db: &Connection| {
+            db.prepare_cached("INSERT OR IGNORE INTO jobs (id, due, claimable_at, payload) VALUES (?1, ?2, ?2, ?3)")?
+                .execute(params![id, due.as_millis(), payload])
+                .map(|_| ())
+        };
+        Ok(self.file.write(insert).await?)
+    }
+
+    async fn cancel(&self, id: &str) -> Result<(), JobsError> {
+        self.done(&[id.to_owned()]).await
+    }
+
+    async fn claim(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<Job>, JobsError> {
+        let claim = move |db: &Connection| {
+            let mut claimed: Vec<Job> = db
+                .prepare_cached(
+                    "UPDATE jobs SET claimable_at = ?3 WHERE id IN
+                         (SELECT id FROM jobs WHERE claimable_at <= ?1 ORDER BY claimable_at LIMIT ?2)
+                     RETURNING id, due, payload",
+                )?
+                .query_map(params![now.as_millis(), limit, now.plus(lease).as_millis()], |row| {
+                    Ok(Job { id: row.get(0)?, due: Timestamp::from_millis(row.get(1)?), payload: row.get(2)? })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            claimed.sort_by_key(|job| job.due);
+            Ok(claimed)
+        };
+        Ok(self.file.write(claim).await?)
+    }
+
+    async fn done(&self, ids: &[String]) -> Result<(), JobsError> {
+        let ids = ids.to_vec();
+        let delete = move |db: &Connection| {
+            let mut delete = db.prepare_cached("DELETE FROM jobs WHERE id = ?1")?;
+            ids.iter().try_for_each(|id| delete.execute([id]).map(|_| ()))
+        };
+        Ok(self.file.write(delete).await?)
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, JobsError> {
+        let sql = "SELECT MIN(claimable_at) FROM jobs";
+        let earliest: Option<i64> = self.file.read(|db| db.prepare_cached(sql)?.query_row([], |row| row.get(0)))?;
+        Ok(earliest.map(Timestamp::from_millis))
+    }
+
+    async fn count_due(&self, now: Timestamp) -> Result<u64, JobsError> {
+        let sql = "SELECT COUNT(*) FROM jobs WHERE due <= ?1";
+        Ok(self.file.read(|db| db.prepare_cached(sql)?.query_row([now.as_millis()], |row| row.get(0)))?)
+    }
+
+    async fn is_complete(&self) -> Result<bool, JobsError> {
+        Ok(self.file.read(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM complete)", [], |row| row.get(0)))?)
+    }
+
+    /// Nothing is lost in the middle: the file belongs to this process.
+    async fn begin_rebuild(&self) -> Result<String, JobsError> {
+        Ok(String::new())
+    }
+
+    async fn mark_complete(&self, _rebuild: &str) -> Result<bool, JobsError> {
+        let mark = |db: &Connection| db.execute("INSERT OR IGNORE INTO complete (yes) VALUES (1)", []).map(|_| true);
+        Ok(self.file.write(mark).await?)
+    }
+
+    async fn ping(&self) -> Result<(), JobsError> {
+        Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
+    }
+}
+
+impl From<SqliteError> for JobsError {
+    fn from(error: SqliteError) -> Self {
+        Self::unavailable(error)
+    }
+}

@@ -1,0 +1,12 @@
+//! The embedded engines: a store, a bus and delayed jobs, each in one SQLite file.
+
+mod bus;
+mod columns;
+mod file;
+mod jobs;
+mod store;
+
+pub use bus::SqliteBus;
+pub use file::{SqliteError, SqliteFile};
+pub use jobs::SqliteJobs;
+pub use store::SqliteStore;

@@ -1,0 +1,199 @@
+//! The loop that runs listeners.
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use common::bus::{Bus, DeadLetter, Publisher};
+use common::events::ExpirationComplete;
+use common::events::Message;
+use common::ids::OrderId;
+use common::listener::{ListenError, Listener, Listeners};
+use common::service::Service;
+use common::trace::TraceParent;
+use engines::sqlite::SqliteBus;
+use testing::Ground;
+use testing::contract::soon;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+type Script = fn(attempt: u32) -> Result<(), ListenError>;
+
+/// What a listener does, and what it was called with.
+struct State {
+    script: Script,
+    attempts: AtomicU32,
+    handled: UnboundedSender<OrderId>,
+    traces: Mutex<Vec<Option<TraceParent>>>,
+}
+
+/// Follows the script with its first event, and handles every other.
+struct Scripted;
+
+#[async_trait]
+impl Listener<Arc<State>> for Scripted {
+    type Event = ExpirationComplete;
+    const NAME: &'static str = "orders_expiration-complete";
+
+    async fn on_message(state: &Arc<State>, event: ExpirationComplete) -> Result<(), ListenError> {
+        state.traces.lock().expect("no panic").push(TraceParent::current());
+        if event.order_id == order(1) {
+            (state.script)(state.attempts.fetch_add(1, Ordering::SeqCst) + 1)?;
+        }
+        state.handled.send(event.order_id).map_err(|error| ListenError::reject(error))
+    }
+}
+
+struct Running {
+    bus: Arc<SqliteBus>,
+    state: Arc<State>,
+    handled: UnboundedReceiver<OrderId>,
+    stop: CancellationToken,
+    listener: JoinHandle<()>,
+    _ground: Ground,
+}
+
+fn start(script: Script) -> Running {
+    let ground = Ground::new();
+    let bus = Arc::new(SqliteBus::open(&ground.directory().join("bus.db")).expect("opened"));
+    let (sender, handled) = unbounded_channel();
+    let state = Arc::new(State { script, attempts: AtomicU32::new(0), handled: sender, traces: Mutex::default() });
+    let listeners = Listeners::new(state.clone()).on::<Scripted>();
+    let listener = Service::new("orders").listeners(listeners).listeners.remove(0);
+    let stop = CancellationToken::new();
+    let listener = tokio::spawn(listener.run(bus.clone(), stop.clone()));
+    Running { bus, state, handled, stop, listener, _ground: ground }
+}
+
+impl Running {
+    async fn publish(&self, number: u8) {
+        self.bus.publish(&[message(number)]).await.expect("published");
+    }
+
+    async fn handled(&mut self) -> OrderId {
+        soon("an event to be handled", self.handled.recv()).await.expect("it works")
+    }
+
+    async fn dead_letter(&self) -> DeadLetter {
+        soon("a dead letter", async {
+            loop {
+                if let Some(letter) = self.bus.dead_letters(None, 1).await.expect("dead letters").pop() {
+                    return letter;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+    }
+}
+
+fn order(number: u8) -> OrderId {
+    format!("{number:024x}").parse().expect("an id")
+}
+
+fn message(number: u8) -> Message {
+    testing::message(&ExpirationComplete { order_id: order(number) })
+}
+
+#[tokio::test]
+async fn what_panics_is_delivered_again() {
+    let mut running = start(|attempt| if attempt < 3 { panic!("attempt {attempt}") } else { Ok(()) });
+    running.publish(1).await;
+    assert_eq!(running.handled().await, order(1));
+    assert_eq!(running.state.attempts.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn what_is_retried_is_delivered_again_and_holds_up_nobody() {
+    let mut running = start(|attempt| if attempt < 3 { Err(ListenError::Retry("not yet".into())) } else { Ok(()) });
+    running.publish(1).await;
+    running.publish(2).await;
+    assert_eq!(running.handled().await, order(2));
+    assert_eq!(running.handled().await, order(1));
+    assert_eq!(running.bus.dead_letters(None, 1).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_is_rejected_becomes_a_dead_letter() {
+    let mut running = start(|attempt| {
+        Err(if attempt < 2 { ListenError::Retry("not yet".into()) } else { ListenError::Reject("never".into()) })
+    });
+    running.publish(1).await;
+    let letter = running.dead_letter().await;
+    let expected = ("orders_expiration-complete", "never", 2, message(1));
+    assert_eq!((&*letter.listener, &*letter.reason, letter.attempts, letter.message), expected);
+    running.publish(2).await;
+    assert_eq!(running.handled().await, order(2));
+    assert_eq!(running.state.attempts.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn what_does_not_parse_becomes_a_dead_letter_and_the_next_is_handled() {
+    let mut running = start(|_| Ok(()));
+    for (number, payload) in ["", "{", "[]", "{\"orderId\": 7}", "{\"orderId\": \"not an id\"}"].iter().enumerate() {
+        let poison = Message { id: format!("poison {number}"), payload: (*payload).into(), ..message(2) };
+        running.bus.publish(&[poison]).await.unwrap();
+    }
+    running.publish(3).await;
+    assert_eq!(running.handled().await, order(3));
+    soon("five dead letters", async {
+        while running.bus.dead_letters(None, 10).await.unwrap().len() < 5 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let letter = running.dead_letter().await;
+    assert!(letter.reason.starts_with("the payload does not parse: "), "{}", letter.reason);
+}
+
+#[tokio::test]
+async fn the_handler_runs_in_the_trace_of_its_message() {
+    let mut running = start(|_| Ok(()));
+    let trace = TraceParent::generate();
+    let traced = trace.clone().scope(async { message(1) }).await;
+    running.bus.publish(&[traced]).await.unwrap();
+    running.handled().await;
+    running.publish(2).await;
+    running.handled().await;
+    let traces = running.state.traces.lock().unwrap();
+    assert_eq!(traces[0], Some(trace));
+    assert!(traces[1].is_some() && traces[1] != traces[0], "a message without a trace is given a new one");
+}
+
+#[tokio::test]
+async fn it_stops_when_told() {
+    let mut running = start(|_| Ok(()));
+    running.publish(1).await;
+    running.handled().await;
+    running.stop.cancel();
+    soon("its end", running.listener).await.unwrap();
+}
+
+/// Two mistakes that a program must not start with.
+struct Misnamed;
+
+#[async_trait]
+impl Listener<Arc<State>> for Misnamed {
+    type Event = ExpirationComplete;
+    const NAME: &'static str = "orders_order-created";
+
+    async fn on_message(_: &Arc<State>, _: ExpirationComplete) -> Result<(), ListenError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn listeners_with_wrong_or_equal_names_are_told_at_start() {
+    let new = || {
+        let (handled, _) = unbounded_channel();
+        let state = State { script: |_| Ok(()), attempts: AtomicU32::new(0), handled, traces: Mutex::default() };
+        Listeners::new(Arc::new(state))
+    };
+    let told = |outcome: std::thread::Result<()>| *outcome.unwrap_err().downcast::<String>().unwrap();
+    let misnamed = told(catch_unwind(|| drop(new().on::<Misnamed>())));
+    assert_eq!(misnamed, "listener orders_order-created must be called <service>_expiration-complete");
+    let twice = told(catch_unwind(|| drop(new().on::<Scripted>().on::<Scripted>())));
+    assert_eq!(twice, "two listeners are called orders_expiration-complete");
+}

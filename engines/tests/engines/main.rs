@@ -1,0 +1,23 @@
+//! Every contract suite on every engine, and what is special about each of them.
+
+mod listeners;
+mod mongo;
+mod nats;
+mod redis;
+mod relay;
+mod sqlite;
+
+mod store {
+    testing::store_contract!(sqlite, crate::sqlite::store);
+    testing::store_contract!(mongo, crate::mongo::store);
+}
+
+mod bus {
+    testing::bus_contract!(sqlite, crate::sqlite::bus);
+    testing::bus_contract!(nats, crate::nats::bus);
+}
+
+mod jobs {
+    testing::jobs_contract!(sqlite, crate::sqlite::jobs);
+    testing::jobs_contract!(redis, crate::redis::jobs);
+}

@@ -1,0 +1,80 @@
+//! What is noticed when a store is opened.
+
+use common::store::{Index, IndexKind, Schema, Store, StoreError};
+use engines::mongo::{ConnectError, MongoStore};
+use mongodb::bson::doc;
+use secrecy::SecretString;
+
+use super::{TICKETS, case_or_skip};
+
+async fn refusal(uri: &str, service: &str, schemas: &[&'static Schema]) -> ConnectError {
+    match MongoStore::connect(&SecretString::from(uri), service, schemas).await {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_belongs_to_one_service() {
+    let case = case_or_skip!();
+    let uri = format!("{}/{}", case.server.uri, case.database);
+    let open = async |service| MongoStore::connect(&SecretString::from(&*uri), service, &[TICKETS]).await;
+    open("tickets").await.expect("an empty database");
+    open("tickets").await.expect("the same service again");
+    let (first, second) = tokio::join!(open("tickets"), open("tickets"));
+    first.and(second).expect("replicas that start at once");
+    let error = refusal(&uri, "orders", &[TICKETS]).await.to_string();
+    let expected = format!("the database {} belongs to the service tickets, not to orders", case.database);
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_that_can_not_be_made_are_named() {
+    const STRICTER: &Schema = &Schema {
+        collection: "tickets",
+        indexes: &[Index { name: "one_a_title", fields: &["title"], kind: IndexKind::Unique }],
+        ids: &[],
+        times: &[],
+    };
+    const WIDE: &Schema = &Schema {
+        collection: "tickets",
+        indexes: &[Index { name: "wide", fields: &["title", "price"], kind: IndexKind::Unique }],
+        ids: &[],
+        times: &[],
+    };
+
+    let case = case_or_skip!();
+    let two = [doc! { "title": "Concert" }, doc! { "title": "Concert" }];
+    case.tickets().await.insert_many(two).await.expect("insert");
+    let error = refusal(&case.server.uri, &case.database, &[STRICTER]).await.to_string();
+    assert_eq!(error, "index tickets.one_a_title: documents that are stored already agree in its field");
+    let error = refusal(&case.server.uri, &case.database, &[WIDE]).await.to_string();
+    assert_eq!(error, "index wide: a unique index has one field");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_refused_when_the_uri_wants_it() {
+    let case = case_or_skip!();
+    let error = refusal(&format!("{}/?tls=true", case.server.uri), &case.database, &[TICKETS]).await;
+    assert!(matches!(error, ConnectError::Store(StoreError::Unavailable(_))), "{error}");
+    case.open(&[TICKETS]).await.ping().await.expect("an answer");
+}
+
+#[tokio::test]
+async fn passwords_are_never_repeated() {
+    for uri in [
+        "mongodb://ann:hunter2@127.0.0.1:1/orders",
+        "mongodb://ann:hunter2/@127.0.0.1:1/orders",
+        "mongodb://ann:@hunter2@127.0.0.1:1/orders",
+        "mongodb://ann:%hunter2@127.0.0.1:1/orders",
+        "mongodb://ann:?hunter2@127.0.0.1:1/orders",
+        "mongodb://ann:hunter2@127.0.0.1:1/orders?tls=hunter",
+        "mongodb://ann:hunter2",
+        "ann:hunter2@127.0.0.1",
+    ] {
+        let error = refusal(uri, "orders", &[]).await;
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{uri}: {error:?}");
+    }
+    let error = refusal("mongodb://ann:hunter2@127.0.0.1:1/?tls=perhaps", "orders", &[]).await.to_string();
+    assert!(error.contains("tls"), "{error}");
+}

@@ -1,0 +1,42 @@
+//! Cards, as Stripe describes them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A card as its owner recognises it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// The issuer, as Stripe writes it: `visa`.
+    pub brand: String,
+    /// The last four digits of its number.
+    pub last4: String,
+}
+
+/// A reference to a card at Stripe: a token (`tok_…`) or a payment method (`pm_…`). 1 to 255 characters, trimmed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CardToken(String);
+
+impl CardToken {
+    /// The token as Stripe expects it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for CardToken {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        let text = text.trim();
+        if (1..=255).contains(&text.len()) { Ok(Self(text.to_owned())) } else { Err("not 1 to 255 characters") }
+    }
+}
+
+/// Keeps tokens out of logs.
+impl fmt::Debug for CardToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CardToken(…)")
+    }
+}

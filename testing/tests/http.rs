@@ -1,0 +1,280 @@
+//! HTTP manners, in memory and over real sockets.
+//!
+//! Where a test waits for a timeout the clock of `tokio` is paused: it leaps to the next timer whenever nothing else
+//! is left to do, so that twenty seconds pass in no time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body as HttpBody;
+use axum::http::Method;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use common::http::{ApiError, Body, Fields, FromFields, serve, with_manners};
+use common::service::Service;
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use testing::contract::soon;
+use testing::{Reply, TestService};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+struct Thing {
+    name: String,
+}
+
+impl FromFields for Thing {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let name = fields.read("name", "Name is required");
+        let _size: Option<u32> = fields.read("size", "Size is required");
+        Some(Self { name: name? })
+    }
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route(
+            "/things",
+            get(async || axum::Json(json!([]))).post(async |Body(thing): Body<Thing>| thing.name.len().to_string()),
+        )
+        .route("/panics", get(panics))
+        .route("/fails", post(async || Err::<(), _>(ApiError::internal("the secret inside"))))
+        .route("/down", post(async || Err::<(), _>(ApiError::unavailable("the secret inside"))))
+        .route("/hangs", get(async || std::future::pending::<()>().await))
+}
+
+async fn panics() {
+    panic!("the secret inside");
+}
+
+fn service() -> TestService {
+    TestService::new(Service::new("things").routes(routes()), None)
+}
+
+fn request_id(reply: &Reply) -> &str {
+    reply.headers["x-request-id"].to_str().expect("text")
+}
+
+#[tokio::test]
+async fn every_refusal_has_the_shape_of_errors() {
+    let service = service();
+    let post = || service.post("/things").header("content-type", "application/json");
+    service.get("/nothing").send().await.expect_error(404, "Not Found");
+    service.get("/things/").send().await.expect_error(404, "Not Found");
+    service.delete("/things").send().await.expect_error(405, "Method Not Allowed");
+    service
+        .request(Method::from_bytes(b"BREW").unwrap(), "/things")
+        .send()
+        .await
+        .expect_error(405, "Method Not Allowed");
+    service.post("/things").body("{}").send().await.expect_error(415, "Expected application/json");
+    let form = service.post("/things").header("content-type", "text/plain; note=application/json");
+    form.body("{}").send().await.expect_error(415, "Expected application/json");
+    for body in ["", "{", "[]", "null", "1", "\"text\"", "{\"name\": }", "\u{feff}{}", &"[".repeat(90_000)] {
+        post().body(body.to_owned()).send().await.expect_error(400, "Request body is not valid JSON");
+    }
+    post().body(vec![b'{', 0xff, b'}']).send().await.expect_error(400, "Request body is not valid JSON");
+    let wrong = post().body("{\"name\": 1}").send().await;
+    wrong.expect_invalid(&[("name", "Name is required"), ("size", "Size is required")]);
+}
+
+#[tokio::test]
+async fn a_body_may_have_a_hundred_kilobytes_and_no_more() {
+    let service = service();
+    let body = |length: usize| {
+        let around = json!({"name": "", "size": 1}).to_string().len();
+        let name = "x".repeat(length - around);
+        service.post("/things").json(&json!({"name": name, "size": 1})).send()
+    };
+    assert_eq!(body(100 * 1024).await.expect(200), json!(100 * 1024 - 20));
+    body(100 * 1024 + 1).await.expect_error(413, "Payload Too Large");
+    body(10 << 20).await.expect_error(413, "Payload Too Large");
+}
+
+#[tokio::test]
+async fn json_is_known_by_its_content_type_however_written() {
+    for content_type in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+        let request = service().post("/things").header("content-type", content_type);
+        request.body("{\"name\": \"x\", \"size\": 1}").send().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_sane_request_id_is_taken_over_and_another_replaced() {
+    let service = service();
+    for sane in ["a", "0f9d-_.Z", &"x".repeat(128)] {
+        assert_eq!(request_id(&service.get("/things").header("x-request-id", sane).send().await), sane);
+    }
+    for strange in ["", "two words", "<script>", "a\"b", &"x".repeat(129)] {
+        let reply = service.get("/nothing").header("x-request-id", strange).send().await;
+        assert_eq!(request_id(&reply).len(), 32, "{strange}");
+    }
+    let (first, second) = (service.get("/things").send().await, service.get("/things").send().await);
+    assert_ne!(request_id(&first), request_id(&second));
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_tells_its_request_id_and_nothing_of_the_inside() {
+    let service = service();
+    for (request, status) in
+        [(service.get("/panics"), 500), (service.post("/fails"), 500), (service.post("/down"), 503)]
+    {
+        let reply = request.header("x-request-id", "mine").send().await;
+        assert_eq!(reply.headers["content-type"], "application/json");
+        assert_eq!(reply.headers.contains_key("retry-after"), status == 503);
+        assert_eq!(request_id(&reply), "mine");
+        let body = reply.expect(status);
+        assert_eq!(body, json!({"errors": [{"message": "Something went wrong", "requestId": "mine"}]}));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_comes_too_slowly_is_given_up() {
+    let drip = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from("{")) });
+    let body = HttpBody::from_stream(drip.chain(futures_util::stream::pending()));
+    let request = service().post("/things").header("content-type", "application/json").body(body);
+    request.send().await.expect_error(408, "Request Timeout");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_hangs_is_given_up() {
+    let body: Value = service().get("/hangs").send().await.expect(503);
+    assert_eq!(body["errors"][0]["message"], "Something went wrong");
+}
+
+/// A server on a port of its own.
+struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn start(routes: Router) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (address, stop) = (listener.local_addr().expect("an address"), CancellationToken::new());
+    let task = tokio::spawn(serve(listener, with_manners(routes), stop.clone()));
+    Server { address, stop, task }
+}
+
+impl Server {
+    async fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        stream
+    }
+
+    async fn exchange(&self, request: &str) -> String {
+        rest(self.send(request).await).await
+    }
+}
+
+/// What comes until the server closes the connection.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.expect("a reply");
+    reply
+}
+
+const GET_THINGS: &str = "GET /things HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn it_answers_over_a_socket() {
+    let server = start(routes()).await;
+    let reply = soon("a reply", server.exchange(GET_THINGS)).await;
+    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\n[]"), "{reply}");
+    // A connection that is kept serves another request, also after one that failed.
+    let twice = format!("GET /panics HTTP/1.1\r\nHost: a\r\n\r\n{GET_THINGS}");
+    let replies = soon("two replies", server.exchange(&twice)).await;
+    assert!(replies.starts_with("HTTP/1.1 500 ") && replies.ends_with("[]"), "{replies}");
+}
+
+#[tokio::test]
+async fn what_is_no_http_harms_nobody() {
+    let server = start(routes()).await;
+    let long_head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
+    for request in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long_head] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        // The server may have hung up before it was all sent.
+        let _hung_up = stream.write_all(request.as_bytes()).await;
+        let mut reply = Vec::new();
+        let _hung_up = soon("an end", stream.read_to_end(&mut reply)).await;
+        assert!(reply.is_empty() || reply.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&reply));
+    }
+    // Where all of it arrives, the refusal has the shape of every other.
+    let reply = soon("a reply", server.exchange("no HTTP\r\n\r\n")).await;
+    assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n") && reply.contains("\r\nx-request-id: "), "{reply}");
+    assert!(reply.ends_with(r#"{"errors":[{"message":"Bad Request"}]}"#), "{reply}");
+    let reply = soon("a reply", server.exchange(GET_THINGS)).await;
+    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_and_an_idle_connection_are_closed() {
+    let server = start(routes()).await;
+    let began = tokio::time::Instant::now();
+    for unfinished in ["", "GET /things HTTP/1.1\r\nHost: a\r\n"] {
+        let reply = server.exchange(unfinished).await;
+        assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 408 "), "{reply}");
+    }
+    let kept = server.exchange("GET /things HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert!(kept.ends_with("[]"), "{kept}");
+    assert!(began.elapsed() < Duration::from_secs(60), "three such clients took {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn two_hundred_clients_that_never_finish_hold_up_nobody() {
+    let server = start(routes()).await;
+    let mut unfinished = Vec::new();
+    for number in 0..200 {
+        unfinished.push(
+            server
+                .send(match number % 4 {
+                    0 => "",
+                    1 => "GET /things HTTP/1.1\r\nHost: a\r\n",
+                    2 => "POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
+                    _ => "GET /hangs HTTP/1.1\r\nHost: a\r\n\r\n",
+                })
+                .await,
+        );
+    }
+    let all = async {
+        for _ in 0..100 {
+            let reply = server.exchange(GET_THINGS).await;
+            assert!(reply.ends_with("[]"), "{reply}");
+        }
+    };
+    // Less than the server gives such clients: it is not they who made room.
+    tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
+    drop(unfinished);
+}
+
+#[tokio::test]
+async fn told_to_stop_it_answers_what_has_begun_and_takes_no_more() {
+    let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (begun, finish) = (begun.clone(), finish.clone());
+        async move || {
+            begun.notify_one();
+            finish.notified().await;
+            "finished"
+        }
+    };
+    let server = start(routes().route("/slow", get(handler))).await;
+    let idle = server.send("GET /things HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let in_flight = server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    soon("the request", begun.notified()).await;
+    server.stop.cancel();
+    // Connections that are kept for nothing end at once; that, and no new one, tells that it is stopping.
+    soon("the end of the idle connection", rest(idle)).await;
+    soon("refusal", async { while TcpStream::connect(server.address).await.is_ok() {} }).await;
+    assert!(!server.task.is_finished());
+    finish.notify_one();
+    let reply = soon("the reply", rest(in_flight)).await;
+    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("finished"), "{reply}");
+    soon("the server's end", server.task).await.unwrap();
+}
