@@ -31,7 +31,7 @@ struct Reply {
 impl Stripe {
     fn new() -> Self {
         let ground = Ground::new();
-        Self { routes: stripe_simulator::routes(&ground.database(stripe_simulator::SCHEMAS)), _ground: ground }
+        Self { routes: stripe_simulator::router(&ground.database(stripe_simulator::SCHEMAS)), _ground: ground }
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
