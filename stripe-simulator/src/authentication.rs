@@ -1,4 +1,4 @@
-//! Who may ask: anybody with a secret test key.
+//! Authentication by API key: every secret test key is valid.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -11,7 +11,7 @@ use crate::error::StripeError;
 
 const PREFIX: &str = "sk_test_";
 
-/// Lets requests pass that bring a secret test key.
+/// Rejects requests without a secret test key.
 pub(crate) async fn require_key(request: Request, next: Next) -> Response {
     match key(request.headers()) {
         Some(key) if key.len() > PREFIX.len() && key.starts_with(PREFIX) => next.run(request).await,
@@ -20,7 +20,7 @@ pub(crate) async fn require_key(request: Request, next: Next) -> Response {
     }
 }
 
-/// The key, from `Bearer <key>` or from `Basic <base64 of key:>`.
+/// Reads the key from `Bearer <key>` or `Basic <base64 of key:>`.
 fn key(headers: &HeaderMap) -> Option<String> {
     let (scheme, credentials) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let credentials = credentials.trim();

@@ -1,8 +1,7 @@
-//! The test cards, by the names of <https://docs.stripe.com/testing>.
+//! Test cards, named as in <https://docs.stripe.com/testing>.
 
 use serde::{Deserialize, Serialize};
 
-/// A test card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TestCard {
@@ -14,7 +13,7 @@ pub(crate) enum TestCard {
     ChargeDeclinedExpiredCard,
 }
 
-/// Why a card is declined, in Stripe's words.
+/// Why a card is declined, in the codes and words of Stripe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decline {
     pub(crate) code: &'static str,
@@ -23,17 +22,17 @@ pub(crate) struct Decline {
 }
 
 impl TestCard {
-    /// The card of a token, `tok_…`.
-    pub(crate) fn by_token(token: &str) -> Option<Self> {
-        Self::by_name(token.strip_prefix("tok_")?)
+    /// The card of a `tok_…` token.
+    pub(crate) fn from_token(token: &str) -> Option<Self> {
+        Self::from_name(token.strip_prefix("tok_")?)
     }
 
-    /// The card of a payment method, `pm_card_…`.
-    pub(crate) fn by_payment_method(payment_method: &str) -> Option<Self> {
-        Self::by_name(payment_method.strip_prefix("pm_card_")?)
+    /// The card of a `pm_card_…` payment method.
+    pub(crate) fn from_payment_method(payment_method: &str) -> Option<Self> {
+        Self::from_name(payment_method.strip_prefix("pm_card_")?)
     }
 
-    fn by_name(name: &str) -> Option<Self> {
+    fn from_name(name: &str) -> Option<Self> {
         match name {
             "visa" => Some(Self::Visa),
             "mastercard" => Some(Self::Mastercard),
@@ -69,7 +68,7 @@ impl TestCard {
         }
     }
 
-    /// Why it is declined, if it is.
+    /// The decline that this card triggers, if any.
     pub(crate) fn decline(self) -> Option<Decline> {
         let decline = |code, decline_code, message| Some(Decline { code, decline_code, message });
         match self {

@@ -1,4 +1,6 @@
-//! Errors in Stripe's shape and words: <https://docs.stripe.com/api/errors>.
+//! Error responses, in the format and words of <https://docs.stripe.com/api/errors>.
+
+use std::error::Error;
 
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri};
@@ -6,8 +8,13 @@ use axum::response::{IntoResponse, Response};
 use common::store::StoreError;
 use serde::Serialize;
 use serde_json::Value;
+use tracing::error;
 
-/// Why a request fails.
+use crate::idempotency::KeyReused;
+use crate::intent::{Action, Intent, IntentStatus, TransitionError};
+use crate::view::{Expand, IntentView, status_name};
+
+/// An error response.
 #[derive(Debug, Serialize)]
 pub(crate) struct StripeError {
     #[serde(skip)]
@@ -66,7 +73,7 @@ impl StripeError {
         .status(StatusCode::UNAUTHORIZED)
     }
 
-    /// Tells the key's beginning and no more, as Stripe does.
+    /// Shows only the beginning of the key, as Stripe does.
     pub(crate) fn invalid_key(key: &str) -> Self {
         let beginning: String = key.chars().take(8).collect();
         Self::invalid(format!("Invalid API Key provided: {beginning}****")).status(StatusCode::UNAUTHORIZED)
@@ -97,25 +104,66 @@ impl StripeError {
         Self::invalid(message).param(param)
     }
 
-    pub(crate) fn no_such(what: &str, name: &str, param: &str) -> Self {
-        Self::invalid(format!("No such {what}: '{name}'")).code("resource_missing").param(param)
+    pub(crate) fn no_such(kind: &str, id: &str, param: &str) -> Self {
+        Self::invalid(format!("No such {kind}: '{id}'")).code("resource_missing").param(param)
     }
 
-    /// The same for what the path names.
-    pub(crate) fn not_found(what: &str, name: &str, param: &str) -> Self {
-        Self::no_such(what, name, param).status(StatusCode::NOT_FOUND)
+    /// Like [`no_such`](Self::no_such), for an object named in the path.
+    pub(crate) fn not_found(kind: &str, id: &str, param: &str) -> Self {
+        Self::no_such(kind, id, param).status(StatusCode::NOT_FOUND)
     }
 
-    pub(crate) fn unexpected_state(message: String, intent: Value) -> Self {
-        let error = Self::invalid(message).code("payment_intent_unexpected_state");
-        Self { payment_intent: Some(Box::new(intent)), ..error }
+    /// Logs the error, which the response does not reveal.
+    fn internal(error: &(dyn Error + 'static)) -> Self {
+        error!(error, "request failed");
+        let api = Self::invalid("Something went wrong on Stripe's end.").status(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { kind: ErrorType::Api, ..api }
     }
 
-    pub(crate) fn already_refunded(charge: &str) -> Self {
-        Self::invalid(format!("Charge {charge} has already been refunded.")).code("charge_already_refunded")
+    fn unexpected_state(action: Action, intent: &Intent) -> Self {
+        let error = Self::invalid(invalid_status(action, intent)).code("payment_intent_unexpected_state");
+        match serde_json::to_value(IntentView::new(intent, Expand::Nothing)) {
+            Ok(view) => Self { payment_intent: Some(Box::new(view)), ..error },
+            Err(error) => Self::internal(&error),
+        }
     }
+}
 
-    pub(crate) fn other_parameters(key: &str) -> Self {
+fn invalid_status(action: Action, intent: &Intent) -> String {
+    let status = intent.status();
+    let name = status_name(status);
+    match action {
+        Action::Capture if status == IntentStatus::Succeeded => {
+            "This PaymentIntent could not be captured because it has already been captured.".to_owned()
+        }
+        Action::Capture => format!(
+            "This PaymentIntent could not be captured because it has a status of {name}. Only a PaymentIntent with one \
+             of the following statuses may be captured: requires_capture."
+        ),
+        Action::Cancel => format!(
+            "You cannot cancel this PaymentIntent because it has a status of {name}. Only a PaymentIntent with one of \
+             the following statuses may be canceled: requires_payment_method, requires_capture, \
+             requires_reauthorization, requires_confirmation, requires_action, processing."
+        ),
+        Action::Refund => {
+            format!("This PaymentIntent ({}) does not have a successful charge to refund.", intent.public_id())
+        }
+    }
+}
+
+impl From<TransitionError> for StripeError {
+    fn from(error: TransitionError) -> Self {
+        match error {
+            TransitionError::InvalidStatus { action, intent } => Self::unexpected_state(action, &intent),
+            TransitionError::AlreadyRefunded { charge_id } => {
+                Self::invalid(format!("Charge {charge_id} has already been refunded.")).code("charge_already_refunded")
+            }
+        }
+    }
+}
+
+impl From<KeyReused> for StripeError {
+    fn from(KeyReused(key): KeyReused) -> Self {
         let message = format!(
             "Keys for idempotent requests can only be used with the same parameters they were first used with. Try \
              using a key other than '{key}' if you meant to execute a different request."
@@ -125,9 +173,8 @@ impl StripeError {
 }
 
 impl From<StoreError> for StripeError {
-    fn from(_: StoreError) -> Self {
-        let error = Self::invalid("Something went wrong on Stripe's end.").status(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { kind: ErrorType::Api, ..error }
+    fn from(error: StoreError) -> Self {
+        Self::internal(&error)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A PaymentIntent and its rules: <https://docs.stripe.com/payments/paymentintents/lifecycle>.
+//! PaymentIntents and their transitions: <https://docs.stripe.com/payments/paymentintents/lifecycle>.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,18 @@ use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::card::TestCard;
-use crate::error::StripeError;
-use crate::parameters::{Expand, Repetition};
-use crate::reply::intent_value;
+use crate::idempotency::{KeyReused, RequestIdentity};
 
-/// An intent: how it was created, and what became of it since.
+/// A PaymentIntent.
 ///
-/// Steps are kept rather than their result, each with the request that took it. So a repeated request can be answered
-/// with the intent as it stood then, and the key is stored in the same write as what was done under it.
+/// It stores the steps that led to its status, not the status, each with the request that caused it. So a retry gets
+/// the intent as it was after the original request, and an idempotency key is stored in the same write as its effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Intent {
     pub(crate) id: IntentId,
     pub(crate) version: u64,
-    /// In the smallest unit of the currency.
+    /// In the currency's smallest unit.
     pub(crate) amount: u64,
     pub(crate) currency: String,
     pub(crate) capture_method: CaptureMethod,
@@ -30,14 +28,14 @@ pub(crate) struct Intent {
     pub(crate) description: Option<String>,
     /// Unix time in seconds.
     pub(crate) created: i64,
-    /// The key of the request that created it; a unique index keeps a second intent from it.
+    /// The key of the request that created the intent. A unique index allows one intent per key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) idempotency_key: Option<String>,
     pub(crate) fingerprint: String,
     pub(crate) steps: Vec<Step>,
 }
 
-/// Something that became of an intent.
+/// A change to an intent after its creation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Step {
@@ -49,7 +47,6 @@ pub(crate) struct Step {
     pub(crate) fingerprint: String,
 }
 
-/// What a request does to an intent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Action {
@@ -58,7 +55,7 @@ pub(crate) enum Action {
     Refund,
 }
 
-/// When the money is taken.
+/// When the authorised money is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CaptureMethod {
@@ -67,14 +64,22 @@ pub(crate) enum CaptureMethod {
     Manual,
 }
 
-/// Where an intent stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The state of an intent. A refund does not change it: the intent stays succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IntentStatus {
     RequiresPaymentMethod,
     RequiresCapture,
     Succeeded,
     Canceled,
+}
+
+/// The state of an intent does not allow an action.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransitionError {
+    #[error("the status of intent {} does not allow this action", .intent.id)]
+    InvalidStatus { action: Action, intent: Box<Intent> },
+    #[error("charge {charge_id} has already been refunded")]
+    AlreadyRefunded { charge_id: String },
 }
 
 impl Entity for Intent {
@@ -96,19 +101,21 @@ impl Entity for Intent {
 }
 
 impl Intent {
-    /// How it was created, before anything became of it.
-    pub(crate) fn as_created(&self) -> Self {
-        self.as_of(0)
+    /// Parses the id of [`public_id`](Self::public_id).
+    pub(crate) fn parse_public_id(text: &str) -> Option<IntentId> {
+        text.strip_prefix("pi_")?.parse().ok()
     }
 
-    /// The intent as it stood after its first `steps` steps.
-    pub(crate) fn as_of(&self, steps: usize) -> Self {
-        let mut then = self.clone();
-        then.steps.truncate(steps);
-        then
+    /// The id in the API, `pi_…`.
+    pub(crate) fn public_id(&self) -> String {
+        format!("pi_{}", self.id)
     }
 
-    /// Where it stands.
+    /// The id of the charge. Each intent has exactly one; it failed if the card was declined.
+    pub(crate) fn charge_id(&self) -> String {
+        format!("ch_{}", self.id)
+    }
+
     pub(crate) fn status(&self) -> IntentStatus {
         match self.steps.last().map(|step| step.action) {
             Some(Action::Cancel) => IntentStatus::Canceled,
@@ -121,102 +128,67 @@ impl Intent {
         }
     }
 
-    /// When this was done to it.
-    pub(crate) fn done_at(&self, action: Action) -> Option<i64> {
+    /// When the action was taken, if it was.
+    pub(crate) fn taken_at(&self, action: Action) -> Option<i64> {
         self.steps.iter().find(|step| step.action == action).map(|step| step.at)
     }
 
-    /// Its name in the API.
-    pub(crate) fn name(&self) -> String {
-        format!("pi_{}", self.id)
+    /// The intent as it was when created, if this request is a retry of its creation.
+    pub(crate) fn replay_creation(&self, request: &RequestIdentity) -> Result<Option<Self>, KeyReused> {
+        Ok(self.is_creation_retried_by(request)?.then(|| self.after_steps(0)))
     }
 
-    /// The name of its charge: there is one, which failed if the card was declined.
-    pub(crate) fn charge_name(&self) -> String {
-        format!("ch_{}", self.id)
-    }
-
-    /// Whether a request repeats the one that created this.
-    pub(crate) fn was_created_by(&self, repetition: &Repetition) -> Result<(), StripeError> {
-        same_request(&self.fingerprint, repetition)
-    }
-
-    /// The intent as it stood after this very request, if it was made before.
-    pub(crate) fn replay(&self, repetition: &Repetition) -> Result<Option<Self>, StripeError> {
-        if repetition.key.is_none() {
-            return Ok(None);
+    /// The intent as it was after the step this request is a retry of, if there is one.
+    pub(crate) fn replay_step(&self, request: &RequestIdentity) -> Result<Option<Self>, KeyReused> {
+        // Fails if the key is the creation's: creating is another endpoint.
+        self.is_creation_retried_by(request)?;
+        for (index, step) in self.steps.iter().enumerate() {
+            if request.is_retry_of(step.idempotency_key.as_deref(), &step.fingerprint)? {
+                return Ok(Some(self.after_steps(index + 1)));
+            }
         }
-        if self.idempotency_key == repetition.key {
-            // The key of its creation, which was another endpoint: refused.
-            same_request(&self.fingerprint, repetition)?;
-        }
-        let Some(step) = self.steps.iter().position(|step| step.idempotency_key == repetition.key) else {
-            return Ok(None);
-        };
-        same_request(&self.steps[step].fingerprint, repetition)?;
-        Ok(Some(self.as_of(step + 1)))
+        Ok(None)
     }
 
-    /// Captures, cancels or refunds it, if it stands so that this can be done.
-    pub(crate) fn take_step(&mut self, action: Action, now: Timestamp, by: &Repetition) -> Result<(), StripeError> {
+    /// Takes the action if the intent's state allows it.
+    pub(crate) fn take(
+        &mut self,
+        action: Action,
+        now: Timestamp,
+        request: &RequestIdentity,
+    ) -> Result<(), TransitionError> {
         self.check(action)?;
         self.steps.push(Step {
             action,
             at: now.as_secs(),
-            idempotency_key: by.key.clone(),
-            fingerprint: by.fingerprint.clone(),
+            idempotency_key: request.key.clone(),
+            fingerprint: request.fingerprint.clone(),
         });
         self.version += 1;
         Ok(())
     }
 
-    fn check(&self, action: Action) -> Result<(), StripeError> {
-        let status = self.status();
-        let refused = |message| Err(StripeError::unexpected_state(message, intent_value(self, Expand::Nothing)));
-        match (action, status) {
-            (Action::Capture, IntentStatus::RequiresCapture)
-            | (Action::Cancel, IntentStatus::RequiresCapture | IntentStatus::RequiresPaymentMethod) => Ok(()),
-            (Action::Capture, IntentStatus::Succeeded) => {
-                refused("This PaymentIntent could not be captured because it has already been captured.".into())
+    fn check(&self, action: Action) -> Result<(), TransitionError> {
+        use IntentStatus::{Canceled, RequiresCapture, RequiresPaymentMethod, Succeeded};
+        match (action, self.status()) {
+            (Action::Capture, RequiresCapture) | (Action::Cancel, RequiresCapture | RequiresPaymentMethod) => Ok(()),
+            (Action::Refund, Succeeded) if self.taken_at(Action::Refund).is_none() => Ok(()),
+            (Action::Refund, Succeeded) => Err(TransitionError::AlreadyRefunded { charge_id: self.charge_id() }),
+            (Action::Capture, RequiresPaymentMethod | Succeeded | Canceled)
+            | (Action::Cancel, Succeeded | Canceled)
+            | (Action::Refund, RequiresPaymentMethod | RequiresCapture | Canceled) => {
+                Err(TransitionError::InvalidStatus { action, intent: Box::new(self.clone()) })
             }
-            (Action::Capture, IntentStatus::Canceled | IntentStatus::RequiresPaymentMethod) => refused(format!(
-                "This PaymentIntent could not be captured because it has a status of {}. Only a PaymentIntent with one \
-                 of the following statuses may be captured: requires_capture.",
-                status.as_str()
-            )),
-            (Action::Cancel, IntentStatus::Succeeded | IntentStatus::Canceled) => refused(format!(
-                "You cannot cancel this PaymentIntent because it has a status of {}. Only a PaymentIntent with one of \
-                 the following statuses may be canceled: requires_payment_method, requires_capture, \
-                 requires_reauthorization, requires_confirmation, requires_action, processing.",
-                status.as_str()
-            )),
-            (Action::Refund, IntentStatus::Succeeded) => match self.done_at(Action::Refund) {
-                None => Ok(()),
-                Some(_) => Err(StripeError::already_refunded(&self.charge_name())),
-            },
-            (
-                Action::Refund,
-                IntentStatus::RequiresCapture | IntentStatus::Canceled | IntentStatus::RequiresPaymentMethod,
-            ) => refused(format!("This PaymentIntent ({}) does not have a successful charge to refund.", self.name())),
         }
     }
-}
 
-impl IntentStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::RequiresPaymentMethod => "requires_payment_method",
-            Self::RequiresCapture => "requires_capture",
-            Self::Succeeded => "succeeded",
-            Self::Canceled => "canceled",
-        }
+    fn is_creation_retried_by(&self, request: &RequestIdentity) -> Result<bool, KeyReused> {
+        request.is_retry_of(self.idempotency_key.as_deref(), &self.fingerprint)
     }
-}
 
-/// A key stands for one request: the same endpoint with the same parameters.
-fn same_request(fingerprint: &str, repetition: &Repetition) -> Result<(), StripeError> {
-    if fingerprint == repetition.fingerprint {
-        return Ok(());
+    fn after_steps(&self, count: usize) -> Self {
+        let mut earlier = self.clone();
+        earlier.steps.truncate(count);
+        earlier
     }
-    Err(StripeError::other_parameters(repetition.key.as_deref().unwrap_or_default()))
 }

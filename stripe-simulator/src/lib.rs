@@ -1,33 +1,37 @@
-//! A local stand-in for Stripe's HTTP API, for trying the system and for testing it. No real money moves.
+//! A local simulator of Stripe's HTTP API, for trying and testing the system. No real money moves.
 //!
-//! It does what Stripe's API reference (<https://docs.stripe.com/api>) says of these endpoints, form-encoded in and
-//! JSON out:
+//! It follows Stripe's API reference (<https://docs.stripe.com/api>) for these requests, form-encoded in, JSON out:
 //!
 //! - `POST /v1/payment_intents`: `amount`, `currency`, `payment_method=pm_card_visa` or
 //!   `payment_method_data[type]=card` with `payment_method_data[card][token]=tok_visa`, `confirm=true`,
-//!   `capture_method`, `metadata[…]`, `expand[]=latest_charge`
+//!   `capture_method`, `metadata[…]`, `description`, `expand[]=latest_charge`
 //! - `GET /v1/payment_intents/{id}`, `POST …/capture`, `POST …/cancel`, `POST /v1/refunds` (`payment_intent`)
-//! - authentication by any secret test key (`sk_test_…`), as Bearer token or as the name of Basic
-//! - `Idempotency-Key`: a repeated request gets the first one's reply, marked `Idempotent-Replayed: true`; the same key
-//!   with other parameters is an `idempotency_error`
-//! - the test cards of <https://docs.stripe.com/testing> in `card.rs`, with their declines
+//! - authentication with any secret test key (`sk_test_…`), as bearer token or as basic user name
+//! - `Idempotency-Key`: a retry gets the original reply, marked `Idempotent-Replayed: true`; the same key with other
+//!   parameters is an `idempotency_error`
+//! - test cards of <https://docs.stripe.com/testing> (see `card.rs`), including declined ones
 //!
-//! What it does not do: intents are confirmed when they are created, captured and refunded whole; there are no
-//! customers, no webhooks, no 3-D Secure, no fees and no smallest amount. A parameter it does not know is refused as
-//! Stripe refuses unknown ones, so nothing is ignored silently. All keys see one account. An idempotency key is kept
-//! for good, with the intent it acted on: its reuse for another intent is found out for creations alone, and requests
-//! that fail without changing anything are judged anew.
+//! Limits:
 //!
-//! What was answered survives a crash: a reply leaves after its write is durable, and a key is stored in the same write
-//! as what was done under it, so no crash makes two intents of one key.
+//! - Intents are confirmed when created, and captured and refunded in full.
+//! - No customers, webhooks, 3-D Secure, fees or minimum amounts.
+//! - Unknown parameters are rejected, as Stripe does, so nothing is silently ignored.
+//! - All API keys share one account.
+//! - Idempotency keys never expire. Reuse is detected between creations and within one intent, not between steps of
+//!   different intents. A request that fails without changing anything does not use up its key.
+//!
+//! Replies survive a crash: each is sent only after its write is durable. The idempotency key is part of that write, so
+//! a key never creates two intents.
 
 mod authentication;
 mod card;
 mod error;
+mod idempotency;
 mod intent;
 mod parameters;
 mod reply;
 mod routes;
+mod view;
 
 use std::io;
 use std::net::SocketAddr;
@@ -44,18 +48,18 @@ use tokio_util::sync::CancellationToken;
 
 use intent::Intent;
 
-/// What the simulator stores.
+/// The collections of the simulator.
 pub const SCHEMAS: &[&Schema] = &[Intent::SCHEMA];
 
-/// What every handler works with.
+/// The state shared by all handlers.
 #[derive(Clone)]
 struct AppState {
     intents: Collection<Intent>,
     clock: Arc<dyn Clock>,
 }
 
-/// The API on this database, which must know [`SCHEMAS`].
-pub fn routes(database: &Database) -> Router {
+/// The API on a database opened with [`SCHEMAS`].
+pub fn router(database: &Database) -> Router {
     let app = AppState { intents: database.collection(), clock: database.clock().clone() };
     Router::new()
         .route("/v1/payment_intents", post(routes::create_intent))
@@ -69,11 +73,11 @@ pub fn routes(database: &Database) -> Router {
         .with_state(app)
 }
 
-/// Serves the API at this address until the process ends, and returns the address; port 0 lets the operating system
-/// choose.
+/// Serves the API in the background until the process exits. Returns the bound address, with the actual port if it was
+/// 0.
 pub async fn start(database: &Database, address: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    tokio::spawn(serve(listener, routes(database), CancellationToken::new()));
+    tokio::spawn(serve(listener, router(database), CancellationToken::new()));
     Ok(address)
 }

@@ -1,4 +1,4 @@
-//! The Stripe simulator by itself, for a spread system without a Stripe account.
+//! Runs the simulator as a server.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,21 +12,21 @@ use common::service::Signals;
 use common::store::Database;
 use engines::sqlite::SqliteStore;
 
-/// Stands in for Stripe's HTTP API, so that the system can be tried without an account. No real money moves.
+/// Simulates Stripe's HTTP API, to try the system without a Stripe account. No real money moves.
 ///
-/// Point the payments service at it: STRIPE_API_BASE=http://127.0.0.1:12111 STRIPE_KEY=sk_test_anything
+/// Start the payments service with STRIPE_API_BASE=http://127.0.0.1:12111 STRIPE_KEY=sk_test_anything
 #[derive(Parser)]
 #[command(version)]
 struct Config {
-    /// Port to listen on; 0 lets the system choose.
+    /// Port to listen on; 0 picks a free one.
     #[arg(long, env = "PORT", default_value_t = 12111)]
     port: u16,
 
-    /// Address to listen on: nobody but this machine, unless told otherwise.
+    /// Address to listen on.
     #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
     listen: IpAddr,
 
-    /// File that remembers the payments.
+    /// Database file.
     #[arg(long, default_value = "./stripe-simulator.db", value_name = "FILE")]
     file: PathBuf,
 
@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     let database = Database::new(Arc::new(store), Arc::new(SystemClock));
     let address = stripe_simulator::start(&database, (config.listen, config.port).into()).await?;
     writeln!(std::io::stdout(), "Stripe simulator on http://{address}: no real money moves")?;
-    // What was answered is on disk, so there is nothing to end in good order.
+    // Replies leave only after their writes are durable, so there is nothing to drain.
     signals.next().await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What comes in: form-encoded parameters with names like `payment_method_data[card][token]`.
+//! Form-encoded requests, with parameter names like `payment_method_data[card][token]`.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,16 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use crate::error::StripeError;
+use crate::idempotency::RequestIdentity;
+use crate::view::Expand;
 
-/// The parameters of a request, to be taken one by one; what is left at the end is unknown.
+/// The parameters of a request. Handlers take the ones they know; [`finish`](Self::finish) rejects the rest.
 pub(crate) struct Parameters(BTreeMap<String, String>);
 
-/// What makes a repetition of a request known as one.
-#[derive(Clone, Debug)]
-pub(crate) struct Repetition {
-    /// The `Idempotency-Key`, if it brings one.
-    pub(crate) key: Option<String>,
-    /// Differs when the endpoint or a parameter does.
-    pub(crate) fingerprint: String,
-}
-
-/// A request as the handlers see it.
+/// Extracts the parameters and the identity of a request.
 pub(crate) struct StripeRequest {
     pub(crate) parameters: Parameters,
-    pub(crate) repetition: Repetition,
+    pub(crate) identity: RequestIdentity,
 }
 
 impl<S: Send + Sync> FromRequest<S> for StripeRequest {
@@ -37,7 +30,7 @@ impl<S: Send + Sync> FromRequest<S> for StripeRequest {
         let endpoint = request.uri().path().to_owned();
         let key = idempotency_key(request.headers())?;
         let has_body = request.headers().contains_key(header::CONTENT_TYPE);
-        // A POST without parameters need not say what they would be encoded as.
+        // Clients send no content type with an empty body.
         let pairs: Vec<(String, String)> = if request.method() == Method::POST && !has_body {
             Vec::new()
         } else {
@@ -46,39 +39,39 @@ impl<S: Send + Sync> FromRequest<S> for StripeRequest {
         };
         let parameters = Parameters(pairs.into_iter().collect());
         let fingerprint = parameters.fingerprint(&endpoint);
-        Ok(Self { parameters, repetition: Repetition { key, fingerprint } })
+        Ok(Self { parameters, identity: RequestIdentity { key, fingerprint } })
     }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, StripeError> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
-    let refused = || StripeError::invalid_value("Idempotency-Key", "Idempotency keys are 1 to 255 characters long.");
-    key.map(|key| Some(key.to_owned())).ok_or_else(refused)
+    let invalid = || StripeError::invalid_value("Idempotency-Key", "Idempotency keys are 1 to 255 characters long.");
+    key.map(|key| Some(key.to_owned())).ok_or_else(invalid)
 }
 
 impl Parameters {
     fn fingerprint(&self, endpoint: &str) -> String {
         let mut hash = Sha256::new();
         for part in [endpoint].into_iter().chain(self.0.iter().flat_map(|(name, value)| [&**name, &**value])) {
-            // Lengths keep neighbours apart.
+            // With the lengths, moving a character between neighbours changes the hash.
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
         STANDARD.encode(hash.finalize())
     }
 
-    /// Takes a parameter that may be left out.
+    /// Takes an optional parameter.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
     }
 
-    /// Takes a parameter that must be there.
+    /// Takes a required parameter.
     pub(crate) fn require(&mut self, name: &str) -> Result<String, StripeError> {
         self.take(name).filter(|value| !value.is_empty()).ok_or_else(|| StripeError::missing(name))
     }
 
-    /// Takes a parameter that may be left out or be one of these.
+    /// Takes an optional parameter with a fixed set of values.
     pub(crate) fn take_one_of(&mut self, name: &str, allowed: &[&str]) -> Result<Option<String>, StripeError> {
         let value = self.take(name);
         match value.as_deref() {
@@ -89,14 +82,14 @@ impl Parameters {
         }
     }
 
-    /// Takes all of `name[…]`, by what stands in the brackets.
+    /// Takes all parameters of the form `name[key]`, by key.
     pub(crate) fn take_map(&mut self, name: &str) -> BTreeMap<String, String> {
         let key = |text: &str| Some(text.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?.to_owned());
         let taken: Vec<_> = self.0.extract_if(.., |text, _| key(text).is_some()).collect();
         taken.into_iter().filter_map(|(text, value)| Some((key(&text)?, value))).collect()
     }
 
-    /// Whether the reply shall hold the whole charge: `expand[]=latest_charge`.
+    /// Takes `expand[]`, of which only `latest_charge` is supported.
     pub(crate) fn take_expand(&mut self) -> Result<Expand, StripeError> {
         let mut expand = Expand::Nothing;
         for (_, field) in self.take_map("expand") {
@@ -111,15 +104,8 @@ impl Parameters {
         Ok(expand)
     }
 
-    /// Refuses what nobody has taken.
+    /// Fails if parameters are left.
     pub(crate) fn finish(self) -> Result<(), StripeError> {
         self.0.into_keys().next().map_or(Ok(()), |name| Err(StripeError::unknown_parameter(&name)))
     }
-}
-
-/// What of a reply is told whole instead of by its id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Expand {
-    Nothing,
-    LatestCharge,
 }

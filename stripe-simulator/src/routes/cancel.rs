@@ -1,22 +1,17 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 
-use super::{act, intent_by_path};
+use super::change::change_by_path;
 use crate::AppState;
 use crate::error::StripeError;
 use crate::intent::Action;
 use crate::parameters::StripeRequest;
-use crate::reply::intent;
 
-/// `POST /v1/payment_intents/{id}/cancel`: lets go of what was authorised.
+/// `POST /v1/payment_intents/{id}/cancel`: releases the authorised amount.
 pub(crate) async fn cancel_intent(
     State(app): State<AppState>,
-    Path(name): Path<String>,
-    StripeRequest { mut parameters, repetition }: StripeRequest,
+    Path(id): Path<String>,
+    request: StripeRequest,
 ) -> Result<Response, StripeError> {
-    let expand = parameters.take_expand()?;
-    parameters.finish()?;
-    let found = intent_by_path(&app, &name).await?;
-    let (changed, given) = act(&app, found, Action::Cancel, &repetition).await?;
-    Ok(intent(&changed, expand, given))
+    change_by_path(&app, &id, request, Action::Cancel).await
 }

@@ -2,56 +2,51 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::response::Response;
+use common::clock::Timestamp;
 use common::ids::IntentId;
 use common::store::{Query, StoreError};
 
 use crate::AppState;
 use crate::card::TestCard;
 use crate::error::StripeError;
+use crate::idempotency::RequestIdentity;
 use crate::intent::{CaptureMethod, Intent};
-use crate::parameters::{Expand, Parameters, StripeRequest};
-use crate::reply::{Given, created};
+use crate::parameters::{Parameters, StripeRequest};
+use crate::reply::{self, Outcome};
+use crate::view::Expand;
 
-/// Stripe's largest amount: eight digits.
+/// Stripe allows eight digits.
 const MAX_AMOUNT: u64 = 99_999_999;
 
-/// `POST /v1/payment_intents`: creates an intent and confirms it.
+/// `POST /v1/payment_intents`: creates and confirms an intent.
 pub(crate) async fn create_intent(
     State(app): State<AppState>,
-    StripeRequest { parameters, repetition }: StripeRequest,
+    StripeRequest { parameters, identity }: StripeRequest,
 ) -> Result<Response, StripeError> {
-    let order = Order::read(parameters)?;
-    let now = app.clock.now();
-    let intent = Intent {
-        id: IntentId::generate(now),
-        version: 0,
-        amount: order.amount,
-        currency: order.currency,
-        capture_method: order.capture_method,
-        card: order.card,
-        metadata: order.metadata,
-        description: order.description,
-        created: now.as_secs(),
-        idempotency_key: repetition.key.clone(),
-        fingerprint: repetition.fingerprint.clone(),
-        steps: Vec::new(),
-    };
+    let body = CreateIntent::read(parameters)?;
+    let expand = body.expand;
+    let intent = body.into_intent(app.clock.now(), &identity);
     match app.intents.insert(&intent, ()).await {
-        Ok(()) => Ok(created(&intent, order.expand, Given::First)),
-        // The key is taken: by this very request, or another.
+        Ok(()) => Ok(reply::created(&intent, expand, Outcome::Executed)),
         Err(StoreError::Duplicate(index)) => {
-            let key = repetition.key.as_deref().unwrap_or_default();
-            let found = app.intents.find(Query::newest(1).with("idempotencyKey", key)).await?;
-            let first = found.first().ok_or(StoreError::Duplicate(index))?;
-            first.was_created_by(&repetition)?;
-            Ok(created(&first.as_created(), order.expand, Given::Again))
+            let original = replay_creation(&app, &identity).await?.ok_or(StoreError::Duplicate(index))?;
+            Ok(reply::created(&original, expand, Outcome::Replayed))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// What is asked for.
-struct Order {
+/// The intent as the request with this key created it. Fails if that was a different request.
+async fn replay_creation(app: &AppState, request: &RequestIdentity) -> Result<Option<Intent>, StripeError> {
+    let Some(key) = &request.key else { return Ok(None) };
+    let found = app.intents.find(Query::newest(1).with("idempotencyKey", key)).await?;
+    match found.first() {
+        Some(original) => Ok(original.replay_creation(request)?),
+        None => Ok(None),
+    }
+}
+
+struct CreateIntent {
     amount: u64,
     currency: String,
     capture_method: CaptureMethod,
@@ -61,14 +56,14 @@ struct Order {
     expand: Expand,
 }
 
-impl Order {
+impl CreateIntent {
     fn read(mut parameters: Parameters) -> Result<Self, StripeError> {
         let amount = amount(&parameters.require("amount")?)?;
         let currency = currency(&parameters.require("currency")?)?;
         if parameters.require("confirm")? != "true" {
             return Err(StripeError::invalid_value("confirm", "Intents must be confirmed when they are created here."));
         }
-        let order = Self {
+        let body = Self {
             amount,
             currency,
             capture_method: capture_method(&mut parameters)?,
@@ -77,7 +72,7 @@ impl Order {
             description: parameters.take("description"),
             expand: parameters.take_expand()?,
         };
-        // No card here asks for a further step.
+        // Ignored, because no test card here requires an action.
         parameters.take_one_of("error_on_requires_action", &["true", "false"])?;
         for (_, kind) in parameters.take_map("payment_method_types") {
             if kind != "card" {
@@ -86,7 +81,24 @@ impl Order {
             }
         }
         parameters.finish()?;
-        Ok(order)
+        Ok(body)
+    }
+
+    fn into_intent(self, now: Timestamp, request: &RequestIdentity) -> Intent {
+        Intent {
+            id: IntentId::generate(now),
+            version: 0,
+            amount: self.amount,
+            currency: self.currency,
+            capture_method: self.capture_method,
+            card: self.card,
+            metadata: self.metadata,
+            description: self.description,
+            created: now.as_secs(),
+            idempotency_key: request.key.clone(),
+            fingerprint: request.fingerprint.clone(),
+            steps: Vec::new(),
+        }
     }
 }
 
@@ -117,11 +129,11 @@ fn capture_method(parameters: &mut Parameters) -> Result<CaptureMethod, StripeEr
 
 fn card(parameters: &mut Parameters) -> Result<TestCard, StripeError> {
     const TOKEN: &str = "payment_method_data[card][token]";
-    if let Some(name) = parameters.take("payment_method") {
-        let unknown = || StripeError::no_such("PaymentMethod", &name, "payment_method");
-        return TestCard::by_payment_method(&name).ok_or_else(unknown);
+    if let Some(id) = parameters.take("payment_method") {
+        let unknown = || StripeError::no_such("PaymentMethod", &id, "payment_method");
+        return TestCard::from_payment_method(&id).ok_or_else(unknown);
     }
     parameters.require("payment_method_data[type]")?;
     let token = parameters.require(TOKEN)?;
-    TestCard::by_token(&token).ok_or_else(|| StripeError::no_such("token", &token, TOKEN))
+    TestCard::from_token(&token).ok_or_else(|| StripeError::no_such("token", &token, TOKEN))
 }

@@ -1,19 +1,20 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 
-use super::intent_by_path;
+use super::lookup::find_by_path;
 use crate::AppState;
 use crate::error::StripeError;
 use crate::parameters::StripeRequest;
-use crate::reply::{Given, intent};
+use crate::reply::{self, Outcome};
 
-/// `GET /v1/payment_intents/{id}`: an intent as it stands.
+/// `GET /v1/payment_intents/{id}`
 pub(crate) async fn find_intent(
     State(app): State<AppState>,
-    Path(name): Path<String>,
+    Path(id): Path<String>,
     StripeRequest { mut parameters, .. }: StripeRequest,
 ) -> Result<Response, StripeError> {
     let expand = parameters.take_expand()?;
     parameters.finish()?;
-    Ok(intent(&intent_by_path(&app, &name).await?, expand, Given::First))
+    let intent = find_by_path(&app, &id).await?;
+    Ok(reply::intent(&intent, expand, Outcome::Executed))
 }

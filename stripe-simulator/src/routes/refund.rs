@@ -1,23 +1,23 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{act, intent_id};
+use super::change::change;
+use super::lookup::find_by_id;
 use crate::AppState;
 use crate::error::StripeError;
 use crate::intent::Action;
 use crate::parameters::StripeRequest;
-use crate::reply::refund;
+use crate::reply;
 
-/// `POST /v1/refunds`: gives back what was captured, all of it.
+/// `POST /v1/refunds`: refunds the whole captured amount.
 pub(crate) async fn create_refund(
     State(app): State<AppState>,
-    StripeRequest { mut parameters, repetition }: StripeRequest,
+    StripeRequest { mut parameters, identity }: StripeRequest,
 ) -> Result<Response, StripeError> {
-    let name = parameters.require("payment_intent")?;
+    let id = parameters.require("payment_intent")?;
     parameters.finish()?;
-    let unknown = || StripeError::no_such("payment_intent", &name, "payment_intent");
-    let id = intent_id(&name).ok_or_else(unknown)?;
-    let found = app.intents.get(id).await?.ok_or_else(unknown)?;
-    let (changed, given) = act(&app, found, Action::Refund, &repetition).await?;
-    Ok(refund(&changed, given))
+    let missing = || StripeError::no_such("payment_intent", &id, "payment_intent");
+    let found = find_by_id(&app, &id).await?.ok_or_else(missing)?;
+    let (intent, outcome) = change(&app, found, Action::Refund, &identity).await?;
+    Ok(reply::refund(&intent, outcome))
 }

@@ -7,7 +7,7 @@ fn by_payment_method(name: &str) -> String {
 }
 
 fn by_token(token: &str) -> String {
-    // As clients encode it.
+    // Percent-encoded, as clients send it.
     format!(
         "amount=1999&currency=usd&confirm=true&capture_method=manual&expand%5B%5D=latest_charge\
          &payment_method_data%5Btype%5D=card&payment_method_data%5Bcard%5D%5Btoken%5D={token}&metadata[order_id]=o1"
@@ -15,7 +15,7 @@ fn by_token(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn good_cards_are_authorised() {
+async fn valid_cards_are_authorised() {
     let stripe = Stripe::new();
     for (name, brand, last4) in
         [("visa", "visa", "4242"), ("mastercard", "mastercard", "4444"), ("amex", "amex", "8431")]
@@ -35,7 +35,7 @@ async fn good_cards_are_authorised() {
 }
 
 #[tokio::test]
-async fn bad_cards_are_declined_in_stripes_words() {
+async fn declined_cards_fail_with_stripes_codes_and_messages() {
     let stripe = Stripe::new();
     for (name, code, decline_code, message) in [
         ("chargeDeclined", "card_declined", "generic_decline", "Your card was declined."),
@@ -54,7 +54,7 @@ async fn bad_cards_are_declined_in_stripes_words() {
 }
 
 #[tokio::test]
-async fn unknown_cards_do_not_exist() {
+async fn unknown_cards_are_rejected() {
     let stripe = Stripe::new();
     let (kind, code) = ("invalid_request_error", Some("resource_missing"));
     let unknown = stripe.post(PATH, &by_token("tok_nope")).await;
@@ -65,24 +65,24 @@ async fn unknown_cards_do_not_exist() {
 }
 
 #[tokio::test]
-async fn what_is_missing_invalid_or_unknown_is_named() {
+async fn errors_name_the_missing_invalid_or_unknown_parameter() {
     let stripe = Stripe::new();
-    let good = by_payment_method("pm_card_visa");
+    let valid = by_payment_method("pm_card_visa");
     for (form, param) in [
         (String::new(), "amount"),
-        (good.replace("amount=1999", "amount=19.99"), "amount"),
-        (good.replace("amount=1999", "amount=0"), "amount"),
-        (good.replace("amount=1999", "amount=100000000"), "amount"),
-        (good.replace("currency=USD", "currency=dollars"), "currency"),
-        (good.replace("confirm=true", "confirm=false"), "confirm"),
-        (good.replace("manual", "later"), "capture_method"),
-        (good.replace("payment_method=", "payment_methods="), "payment_method_data[type]"),
-        (good.replace("latest_charge", "customer"), "expand"),
-        (format!("{good}&customer=cus_1"), "customer"),
-        (format!("{good}&payment_method_types[]=ideal"), "payment_method_types"),
+        (valid.replace("amount=1999", "amount=19.99"), "amount"),
+        (valid.replace("amount=1999", "amount=0"), "amount"),
+        (valid.replace("amount=1999", "amount=100000000"), "amount"),
+        (valid.replace("currency=USD", "currency=dollars"), "currency"),
+        (valid.replace("confirm=true", "confirm=false"), "confirm"),
+        (valid.replace("manual", "later"), "capture_method"),
+        (valid.replace("payment_method=", "payment_methods="), "payment_method_data[type]"),
+        (valid.replace("latest_charge", "customer"), "expand"),
+        (format!("{valid}&customer=cus_1"), "customer"),
+        (format!("{valid}&payment_method_types[]=ideal"), "payment_method_types"),
     ] {
         let error = stripe.post(PATH, &form).await.expect(400);
         assert_eq!(error["error"]["param"], param, "{form}: {error}");
     }
-    stripe.post(PATH, &format!("{good}&payment_method_types[]=card&error_on_requires_action=true")).await.expect(200);
+    stripe.post(PATH, &format!("{valid}&payment_method_types[]=card&error_on_requires_action=true")).await.expect(200);
 }

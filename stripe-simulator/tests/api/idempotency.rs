@@ -7,12 +7,12 @@ use crate::{AUTHORISATION, Stripe};
 const PATH: &str = "/v1/payment_intents";
 
 #[tokio::test]
-async fn a_repeated_creation_makes_no_second_intent() {
+async fn retrying_a_creation_returns_the_original_intent() {
     let stripe = Stripe::new();
     let first = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await;
     assert!(!first.is_replayed());
     let intent = first.expect(200);
-    // Whatever has become of it since.
+    // The retry gets the original reply even though the intent has changed since.
     stripe.post(&format!("{PATH}/{}/capture", intent["id"].as_str().unwrap()), "").await.expect(200);
     let again = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await;
     assert!(again.is_replayed());
@@ -25,7 +25,7 @@ async fn a_repeated_creation_makes_no_second_intent() {
 }
 
 #[tokio::test]
-async fn a_decline_is_repeated_too() {
+async fn retrying_a_declined_creation_returns_the_original_error() {
     let stripe = Stripe::new();
     let form = AUTHORISATION.replace("pm_card_visa", "pm_card_chargeDeclined");
     let first = stripe.post_keyed(PATH, &form, Some("k")).await.expect(402);
@@ -35,7 +35,7 @@ async fn a_decline_is_repeated_too() {
 }
 
 #[tokio::test]
-async fn a_key_is_for_one_request() {
+async fn reusing_a_key_with_other_parameters_fails() {
     let stripe = Stripe::new();
     let intent = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200);
     let path = format!("{PATH}/{}", intent["id"].as_str().unwrap());
@@ -53,12 +53,17 @@ async fn a_key_is_for_one_request() {
     let refund = format!("payment_intent={}", intent["id"].as_str().unwrap());
     let error = stripe.post_keyed("/v1/refunds", &refund, Some("c")).await.expect(400);
     assert_eq!(error["error"]["type"], "idempotency_error");
+}
+
+#[tokio::test]
+async fn keys_must_be_1_to_255_characters_long() {
+    let stripe = Stripe::new();
     stripe.post_keyed(PATH, AUTHORISATION, Some("")).await.expect(400);
     stripe.post_keyed(PATH, AUTHORISATION, Some(&"k".repeat(256))).await.expect(400);
 }
 
 #[tokio::test]
-async fn every_step_is_repeated_as_it_was() {
+async fn retrying_a_capture_refund_or_cancel_returns_the_original_reply() {
     let stripe = Stripe::new();
     let captured = stripe.authorise().await;
     let capture = format!("{captured}/capture");
@@ -78,7 +83,7 @@ async fn every_step_is_repeated_as_it_was() {
 }
 
 #[tokio::test]
-async fn twenty_at_once_under_one_key_are_one() {
+async fn twenty_concurrent_requests_with_one_key_act_once() {
     let stripe = std::sync::Arc::new(Stripe::new());
     let create: Vec<_> = (0..20)
         .map(|_| {
@@ -101,11 +106,11 @@ async fn twenty_at_once_under_one_key_are_one() {
             tokio::spawn(async move { stripe.post_keyed(&capture, "", Some("c")).await })
         })
         .collect();
-    let mut firsts = 0;
+    let mut executed = 0;
     for reply in captures {
         let reply = reply.await.unwrap();
-        firsts += usize::from(!reply.is_replayed());
+        executed += usize::from(!reply.is_replayed());
         reply.expect(200);
     }
-    assert_eq!(firsts, 1);
+    assert_eq!(executed, 1);
 }

@@ -1,6 +1,7 @@
-//! The simulator's routes on a database of its own.
+//! Tests of the HTTP API, each on a fresh database.
 
 mod authentication;
+mod bodies;
 mod cards;
 mod idempotency;
 mod states;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use testing::Ground;
 use tower::ServiceExt;
 
-/// The parameters of an authorisation with this test card.
+/// The form of an authorisation with manual capture.
 const AUTHORISATION: &str = "amount=1999&currency=usd&confirm=true&capture_method=manual&payment_method=pm_card_visa";
 
 struct Stripe {
@@ -32,19 +33,15 @@ struct Reply {
 impl Stripe {
     fn new() -> Self {
         let ground = Ground::new();
-        Self {
-            routes: stripe_simulator::routes(
-                &ground.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS)),
-            ),
-            _ground: ground,
-        }
+        let database = ground.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS));
+        Self { routes: stripe_simulator::router(&database), _ground: ground }
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a reply").to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).expect("JSON") }
+        let body = body.collect().await.expect("readable body").to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).expect("JSON body") }
     }
 
     async fn post_keyed(&self, path: &str, form: &str, key: Option<&str>) -> Reply {
@@ -53,7 +50,7 @@ impl Stripe {
             request = request.header("idempotency-key", key);
         }
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        self.send(request.body(form.to_owned().into()).expect("a request")).await
+        self.send(request.body(form.to_owned().into()).expect("valid request")).await
     }
 
     async fn post(&self, path: &str, form: &str) -> Reply {
@@ -62,13 +59,13 @@ impl Stripe {
 
     async fn get(&self, path: &str) -> Reply {
         let request = Request::get(path).header("authorization", "Bearer sk_test_1");
-        self.send(request.body(Body::empty()).expect("a request")).await
+        self.send(request.body(Body::empty()).expect("valid request")).await
     }
 
-    /// Authorises and returns the intent's path.
+    /// Creates an authorised intent and returns its path.
     async fn authorise(&self) -> String {
         let intent = self.post("/v1/payment_intents", AUTHORISATION).await.expect(200);
-        format!("/v1/payment_intents/{}", intent["id"].as_str().expect("an id"))
+        format!("/v1/payment_intents/{}", intent["id"].as_str().expect("intent id"))
     }
 }
 

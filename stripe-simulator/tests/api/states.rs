@@ -3,30 +3,30 @@ use crate::{AUTHORISATION, Stripe};
 const UNEXPECTED: Option<&str> = Some("payment_intent_unexpected_state");
 const INVALID: &str = "invalid_request_error";
 
-fn only(done: &str, status: &str, allowed: &str) -> String {
-    let what = if done == "captured" {
+fn invalid_status(action: &str, status: &str, allowed: &str) -> String {
+    let refusal = if action == "captured" {
         "This PaymentIntent could not be captured"
     } else {
         "You cannot cancel this PaymentIntent"
     };
     format!(
-        "{what} because it has a status of {status}. Only a PaymentIntent with one of the following statuses may be \
-         {done}: {allowed}."
+        "{refusal} because it has a status of {status}. Only a PaymentIntent with one of the following statuses may be \
+         {action}: {allowed}."
     )
 }
 
-fn cancelable(status: &str) -> String {
+fn not_cancelable(status: &str) -> String {
     let allowed = "requires_payment_method, requires_capture, requires_reauthorization, requires_confirmation, \
                    requires_action, processing";
-    only("canceled", status, allowed)
+    invalid_status("canceled", status, allowed)
 }
 
-fn refund_of(path: &str) -> String {
-    format!("payment_intent={}", path.rsplit('/').next().expect("an id"))
+fn refund_form(path: &str) -> String {
+    format!("payment_intent={}", path.rsplit('/').next().expect("intent id"))
 }
 
 #[tokio::test]
-async fn what_is_captured_is_neither_captured_again_nor_cancelled() {
+async fn a_captured_intent_cannot_be_captured_again_or_cancelled() {
     let stripe = Stripe::new();
     let path = stripe.authorise().await;
     let intent = stripe.post(&format!("{path}/capture"), "expand[]=latest_charge").await.expect(200);
@@ -37,32 +37,32 @@ async fn what_is_captured_is_neither_captured_again_nor_cancelled() {
     let error = again.expect_error(400, INVALID, UNEXPECTED, message);
     assert_eq!(error["payment_intent"]["status"], "succeeded");
     let cancel = stripe.post(&format!("{path}/cancel"), "").await;
-    cancel.expect_error(400, INVALID, UNEXPECTED, &cancelable("succeeded"));
+    cancel.expect_error(400, INVALID, UNEXPECTED, &not_cancelable("succeeded"));
     assert_eq!(stripe.get(&path).await.expect(200)["status"], "succeeded");
 }
 
 #[tokio::test]
-async fn what_is_cancelled_stays_so() {
+async fn a_cancelled_intent_cannot_be_cancelled_again_or_captured() {
     let stripe = Stripe::new();
     let path = stripe.authorise().await;
     let intent = stripe.post(&format!("{path}/cancel"), "").await.expect(200);
     assert_eq!((&intent["status"], &intent["amount_capturable"]), (&"canceled".into(), &0.into()));
     let again = stripe.post(&format!("{path}/cancel"), "").await;
-    again.expect_error(400, INVALID, UNEXPECTED, &cancelable("canceled"));
+    again.expect_error(400, INVALID, UNEXPECTED, &not_cancelable("canceled"));
     let capture = stripe.post(&format!("{path}/capture"), "").await;
-    capture.expect_error(400, INVALID, UNEXPECTED, &only("captured", "canceled", "requires_capture"));
+    capture.expect_error(400, INVALID, UNEXPECTED, &invalid_status("captured", "canceled", "requires_capture"));
 }
 
 #[tokio::test]
-async fn what_was_captured_is_refunded_once() {
+async fn an_intent_is_refunded_once_and_only_after_capture() {
     let stripe = Stripe::new();
     let path = stripe.authorise().await;
-    let early = stripe.post("/v1/refunds", &refund_of(&path)).await.expect(400);
+    let early = stripe.post("/v1/refunds", &refund_form(&path)).await.expect(400);
     assert_eq!(early["error"]["code"], "payment_intent_unexpected_state");
     stripe.post(&format!("{path}/capture"), "").await.expect(200);
-    let refund = stripe.post("/v1/refunds", &refund_of(&path)).await.expect(200);
+    let refund = stripe.post("/v1/refunds", &refund_form(&path)).await.expect(200);
     assert_eq!((&refund["status"], &refund["amount"]), (&"succeeded".into(), &1999.into()));
-    let again = stripe.post("/v1/refunds", &refund_of(&path)).await;
+    let again = stripe.post("/v1/refunds", &refund_form(&path)).await;
     let message = format!("Charge {} has already been refunded.", refund["charge"].as_str().unwrap());
     again.expect_error(400, INVALID, Some("charge_already_refunded"), &message);
     let intent = stripe.get(&format!("{path}?expand[]=latest_charge")).await.expect(200);
@@ -70,7 +70,7 @@ async fn what_was_captured_is_refunded_once() {
 }
 
 #[tokio::test]
-async fn a_declined_intent_is_cancelled_but_not_captured() {
+async fn a_declined_intent_can_be_cancelled_but_not_captured() {
     let stripe = Stripe::new();
     let form = AUTHORISATION.replace("visa", "chargeDeclined");
     let declined = stripe.post("/v1/payment_intents", &form).await.expect(402);
@@ -80,7 +80,7 @@ async fn a_declined_intent_is_cancelled_but_not_captured() {
 }
 
 #[tokio::test]
-async fn without_manual_capture_the_money_is_taken_at_once() {
+async fn automatic_capture_succeeds_immediately() {
     let stripe = Stripe::new();
     for method in ["automatic", "automatic_async"] {
         let intent = stripe.post("/v1/payment_intents", &AUTHORISATION.replace("manual", method)).await.expect(200);
@@ -101,7 +101,7 @@ async fn unknown_intents_are_not_found() {
         ] {
             reply.expect_error(404, INVALID, Some("resource_missing"), &message);
         }
-        let refund = stripe.post("/v1/refunds", &refund_of(&path)).await;
+        let refund = stripe.post("/v1/refunds", &refund_form(&path)).await;
         refund.expect_error(400, INVALID, Some("resource_missing"), &message);
     }
 }
