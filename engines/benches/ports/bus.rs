@@ -1,4 +1,4 @@
-//! Publishing as the relay does, publishing by many at once, and consuming what was published.
+//! Publishing in batches like the relay, publishing concurrently, and consuming everything that was published.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use crate::options::Options;
 use crate::report::{Report, Row};
 
-/// How often each engine is measured.
+/// How many times each engine is measured.
 pub(crate) const ROUNDS: usize = 5;
 
-/// Messages in a batch of the relay; and as many are in flight where each is published by itself.
+/// The relay's batch size, and the number of messages in flight when each is published separately.
 pub(crate) const IN_FLIGHT: usize = 256;
 
 pub(crate) const BATCHES: &str = "publish, batches of 256";
@@ -32,7 +32,7 @@ pub(crate) async fn measure(
     options: &Options,
     round: usize,
 ) -> Result<()> {
-    // The same number for each of both, so that all of one batch is full.
+    // As many messages for each way of publishing, in full batches.
     let batches = options.messages() / IN_FLIGHT / 2;
     let count = batches * IN_FLIGHT;
 
@@ -41,7 +41,7 @@ pub(crate) async fn measure(
     for batch in messages.chunks(IN_FLIGHT) {
         bus.publish(batch).await?;
     }
-    report.row(Row::rate(BATCHES, engine, count, began.elapsed()));
+    report.row(Row::new(BATCHES, engine, count, began.elapsed()));
 
     let began = Instant::now();
     let mut publishers = JoinSet::new();
@@ -55,7 +55,7 @@ pub(crate) async fn measure(
         });
     }
     publishers.join_all().await.into_iter().collect::<Result<()>>()?;
-    report.row(Row::rate(SINGLE, engine, count, began.elapsed()));
+    report.row(Row::new(SINGLE, engine, count, began.elapsed()));
 
     let durable = Durable { name: "bench_ticket-updated", subject: Subject::TicketUpdated };
     let subscription = bus.subscribe(durable).await?;
@@ -67,7 +67,7 @@ pub(crate) async fn measure(
         }
         consumed += deliveries.len();
     }
-    report.row(Row::rate(CONSUME, engine, consumed, began.elapsed()));
+    report.row(Row::new(CONSUME, engine, consumed, began.elapsed()));
     Ok(())
 }
 

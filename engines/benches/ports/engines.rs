@@ -1,4 +1,4 @@
-//! The engines under test, each empty.
+//! The engines under test, all empty.
 
 use std::sync::Arc;
 
@@ -22,20 +22,19 @@ pub(crate) const NATS: &str = "NATS";
 
 type Engine<P> = (&'static str, Arc<P>);
 
-/// Every engine there is here, by port.
+/// The engines available on this machine, by port.
 pub(crate) struct Engines {
     pub(crate) stores: Vec<Engine<dyn Store>>,
     pub(crate) buses: Vec<Engine<dyn Bus>>,
     pub(crate) jobs: Vec<Engine<dyn DelayedJobs>>,
-    /// The URL of the NATS server.
-    pub(crate) nats: Option<String>,
+    pub(crate) nats_url: Option<String>,
     _servers: Vec<Server>,
     _directory: TempDir,
 }
 
 impl Engines {
     pub(crate) async fn start() -> Result<Self> {
-        let directory = TempDir::new().context("could not make a temporary directory")?;
+        let directory = TempDir::new().context("could not create a temporary directory")?;
         let file = |name| directory.path().join(name);
         let store = Arc::new(SqliteStore::open(&file("store.db"), SCHEMAS)?);
         let bus = Arc::new(SqliteBus::open(&file("bus.db"))?);
@@ -44,7 +43,7 @@ impl Engines {
             stores: vec![(SQLITE, store)],
             buses: vec![(SQLITE, bus)],
             jobs: vec![(SQLITE, jobs)],
-            nats: None,
+            nats_url: None,
             _servers: Vec::new(),
             _directory: directory,
         };
@@ -53,8 +52,7 @@ impl Engines {
 
     async fn with_servers(mut self) -> Result<Self> {
         let program = servers::mongo();
-        // What merely speaks its protocol says nothing of MongoDB's speed.
-        let name = if program.name == "mongod" { "MongoDB" } else { "stand-in, not MongoDB's figures" };
+        let name = if program.name == "mongod" { "MongoDB" } else { "MongoDB stand-in, not comparable" };
         if let Some(server) = Server::start(program).await {
             let uri = format!("mongodb://127.0.0.1:{}", server.port()).into();
             self.stores.push((name, Arc::new(MongoStore::connect(&uri, "bench", SCHEMAS).await?)));
@@ -70,12 +68,13 @@ impl Engines {
                 owner: None,
             };
             self.buses.push((NATS, Arc::new(NatsBus::connect(&config).await?)));
-            self.nats = Some(url);
+            self.nats_url = Some(url);
             self._servers.push(server);
         }
         if let Some(server) = Server::start(servers::REDIS).await {
             let address = format!("127.0.0.1:{}", server.port()).into();
-            self.jobs.push(("Redis and NATS", Arc::new(RedisJobs::connect(&address, "bench", "bench").await?)));
+            self.jobs
+                .push(("Redis, published on NATS", Arc::new(RedisJobs::connect(&address, "bench", "bench").await?)));
             self._servers.push(server);
         }
         Ok(self)

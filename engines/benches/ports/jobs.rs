@@ -1,6 +1,7 @@
-//! Scheduling, many jobs due at one instant, and jobs due at a steady rate: claimed, published and done as the
-//! expiration worker does it. A job is fired when a worker has it, as other queues count; and then again when what the
-//! worker does with it is done, which is an event that is durable on the bus.
+//! Scheduling jobs, and firing them like the expiration worker: many due at the same time, and a steady rate.
+//!
+//! Firing is measured at two points: when the worker has claimed a job, as other queues count it, and when the job's event
+//! is durable on the bus.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use common::jobs::{DelayedJobs, Job};
 use common::trace::TraceParent;
 use futures_util::future::try_join;
 use futures_util::stream::{self, TryStreamExt};
+use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
@@ -23,19 +25,19 @@ use crate::report::{Report, Row};
 
 const IN_FLIGHT: usize = 32;
 
-/// What the expiration worker claims at once, in how many batches, and for how long.
+/// The expiration worker's batch size, batches in flight and lease.
 const BATCH: usize = 500;
-const AT_ONCE: usize = 3;
+const BATCHES_IN_FLIGHT: usize = 3;
 const LEASE: Duration = Duration::from_secs(1);
 
-/// Between jobs at a steady rate: 500 a second.
+/// The interval between jobs at a steady rate of 500 per second.
 const PERIOD: Duration = Duration::from_millis(2);
 
-/// How long before its time a job is scheduled, at least.
-const AHEAD: Duration = Duration::from_secs(2);
+/// How long before its due time a job is scheduled, at least.
+const LEAD: Duration = Duration::from_secs(2);
 
-/// The longest sleep of the worker: jobs that are scheduled meanwhile are further ahead than this.
-const LONGEST_SLEEP: Duration = Duration::from_millis(50);
+/// The longest sleep of the worker. Must be shorter than `LEAD`, so that it notices new jobs before they are due.
+const MAX_SLEEP: Duration = Duration::from_millis(50);
 
 pub(crate) async fn measure(
     report: &mut Report,
@@ -46,19 +48,22 @@ pub(crate) async fn measure(
 ) -> Result<()> {
     let count = options.due_at_once();
     let began = Instant::now();
-    // They stay: a worker has others to look past.
+    // These jobs stay, so that the worker has others to skip.
     schedule(jobs, "later", count, SystemClock.now().plus(Duration::from_secs(3_600))).await?;
     let took = began.elapsed();
-    report.row(Row::rate("schedule, 32 in flight", engine, count, took));
+    report.row(Row::new("schedule, 32 in flight", engine, count, took));
 
-    let due = SystemClock.now().plus(4 * took + AHEAD);
+    let due = SystemClock.now().plus(4 * took + LEAD);
     schedule(jobs, "at-once", count, due).await?;
-    ensure!(SystemClock.now() < due, "{engine}: the machine was too busy to schedule {count} jobs ahead of time");
+    ensure!(
+        SystemClock.now() < due,
+        "{engine}: {count} jobs were due before all were scheduled, the machine is too busy"
+    );
     let fired = fire(&**jobs, bus, count).await?;
-    fired.rows(report, ["fire, all due at once", "  and publish"], engine, due);
+    fired.report(report, ["fire, all due at once: claimed", "fire, all due at once: published"], engine, due);
 
     let count = usize::try_from(options.steady().as_millis() / PERIOD.as_millis())?;
-    let first = SystemClock.now().plus(AHEAD);
+    let first = SystemClock.now().plus(LEAD);
     let scheduling = async {
         let (mut ticks, mut due) = (interval(PERIOD), first);
         for at in 0..count {
@@ -69,34 +74,43 @@ pub(crate) async fn measure(
         Ok(())
     };
     let ((), fired) = try_join(scheduling, fire(&**jobs, bus, count)).await?;
-    fired.rows(report, ["fire, 500 a second", "  each and publish"], engine, first);
+    fired.report(report, ["fire, 500 per second: claimed", "fire, 500 per second: published"], engine, first);
     Ok(())
 }
 
-/// How late each job was, and when the last came.
-#[derive(Default)]
-struct Lateness(Vec<Duration>, Option<Timestamp>);
+/// The jobs that have reached one point.
+struct Progress {
+    /// In milliseconds.
+    lateness: Histogram<u64>,
+    last: Option<Timestamp>,
+}
 
-impl Lateness {
-    fn note(&mut self, jobs: &[Job]) {
+impl Progress {
+    fn new() -> Result<Self> {
+        Ok(Self { lateness: Histogram::new(3)?, last: None })
+    }
+
+    fn record(&mut self, jobs: &[Job]) -> Result<()> {
         let now = SystemClock.now();
-        self.0.extend(jobs.iter().map(|job| now.since(job.due)));
-        self.1 = Some(now);
+        for job in jobs {
+            self.lateness.record(now.since(job.due).as_millis().try_into()?)?;
+        }
+        self.last = Some(now);
+        Ok(())
     }
 }
 
-/// What became of jobs.
-#[derive(Default)]
 struct Fired {
-    claimed: Lateness,
-    published: Lateness,
+    claimed: Progress,
+    published: Progress,
 }
 
 impl Fired {
-    fn rows(self, report: &mut Report, names: [&'static str; 2], engine: &'static str, first_due: Timestamp) {
-        for (name, Lateness(lateness, last)) in names.into_iter().zip([self.claimed, self.published]) {
+    fn report(self, report: &mut Report, names: [&'static str; 2], engine: &'static str, first_due: Timestamp) {
+        for (name, Progress { lateness, last }) in names.into_iter().zip([self.claimed, self.published]) {
             let took = last.unwrap_or(first_due).since(first_due);
-            report.row(Row::rate(name, engine, lateness.len(), took).late(lateness));
+            let count = lateness.len() as usize;
+            report.row(Row { lateness: Some(lateness), ..Row::new(name, engine, count, took) });
         }
     }
 }
@@ -115,25 +129,25 @@ async fn schedule(jobs: &Arc<dyn DelayedJobs>, kind: &'static str, count: usize,
     schedulers.join_all().await.into_iter().collect()
 }
 
-/// Works until so many jobs are done.
+/// Claims and publishes due jobs until `count` are done.
 async fn fire(jobs: &dyn DelayedJobs, bus: &dyn Bus, count: usize) -> Result<Fired> {
-    let fired = RefCell::new(Fired::default());
-    while fired.borrow().published.0.len() < count {
+    let fired = RefCell::new(Fired { claimed: Progress::new()?, published: Progress::new()? });
+    while fired.borrow().published.lateness.len() < count as u64 {
         jobs.count_due(SystemClock.now()).await?;
         let claims = stream::try_unfold((), async |()| {
             let claimed = jobs.claim(SystemClock.now(), BATCH, LEASE).await?;
-            fired.borrow_mut().claimed.note(&claimed);
+            fired.borrow_mut().claimed.record(&claimed)?;
             anyhow::Ok((!claimed.is_empty()).then_some((claimed, ())))
         });
         let publish = async |claimed: Vec<Job>| {
             let messages: Vec<Message> = claimed.iter().map(expiration).collect();
             bus.publish(&messages).await?;
-            fired.borrow_mut().published.note(&claimed);
+            fired.borrow_mut().published.record(&claimed)?;
             let ids: Vec<String> = claimed.into_iter().map(|job| job.id).collect();
             Ok(jobs.done(&ids).await?)
         };
-        claims.try_for_each_concurrent(AT_ONCE, publish).await?;
-        let latest = SystemClock.now().plus(LONGEST_SLEEP);
+        claims.try_for_each_concurrent(BATCHES_IN_FLIGHT, publish).await?;
+        let latest = SystemClock.now().plus(MAX_SLEEP);
         let next = jobs.next_due().await?.map_or(latest, |next| next.min(latest));
         SystemClock.sleep_until(next).await;
     }

@@ -1,9 +1,8 @@
-//! What the ports can do on each engine, side by side: `cargo bench -p common`, `-- --help` for options.
+//! Benchmarks every engine behind the ports, side by side: `cargo bench --bench ports`, with `-- --help` for options.
 //!
-//! The servers are started here, on free ports, all engines'
-//! files in the same temporary directory (`TMPDIR` moves it; one in memory makes durable writes cheaper than they are).
-//! A server whose program is missing is skipped aloud. Beside the bus on NATS stands what bare `async-nats` reaches in
-//! the same run. The clients share the processors with the servers.
+//! The benchmark starts the servers on free ports and skips those whose program is missing. All engines keep their files
+//! in the temporary directory; if that is in memory, set `TMPDIR`, or durable writes appear cheaper than they are. The
+//! clients share the processors with the servers. The bus on NATS is compared with a bare `async-nats` client.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to the terminal")]
 
 mod engines;
@@ -13,7 +12,7 @@ mod bus;
 mod jobs;
 mod store;
 
-mod bare;
+mod bare_nats;
 mod report;
 
 use anyhow::Result;
@@ -35,21 +34,10 @@ async fn main() -> Result<()> {
         }
     }
     if options.wants(Port::Bus) {
-        // In turns, so that what else the machine does meets all of them.
-        for round in 1..=bus::ROUNDS {
-            for (engine, bus) in &engines.buses {
-                progress(&format!("bus, round {round} of {}", bus::ROUNDS), engine);
-                bus::measure(&mut report, engine, bus, &options, round).await?;
-            }
-            if let Some(nats) = &engines.nats {
-                progress(&format!("bus, round {round} of {}", bus::ROUNDS), bare::ENGINE);
-                bare::measure(&mut report, nats, &options, round).await?;
-            }
-        }
-        report.compare(engines::NATS, bare::ENGINE);
+        measure_buses(&mut report, &engines, &options).await?;
     }
     if options.wants(Port::Jobs) {
-        // Each fires to the bus of its kind.
+        // Redis has no bus; its jobs are published on NATS.
         for ((engine, jobs), (_, bus)) in engines.jobs.iter().zip(&engines.buses) {
             progress("jobs", engine);
             jobs::measure(&mut report, engine, jobs, &**bus, &options).await?;
@@ -59,7 +47,24 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Says on the terminal what happens now.
-fn progress(port: &str, engine: &str) {
-    eprintln!("· {port} on {engine}");
+/// Alternates between engines, so that other load on the machine affects all of them.
+async fn measure_buses(report: &mut Report, engines: &Engines, options: &Options) -> Result<()> {
+    for round in 1..=bus::ROUNDS {
+        let phase = format!("bus, round {round} of {}", bus::ROUNDS);
+        for (engine, bus) in &engines.buses {
+            progress(&phase, engine);
+            bus::measure(report, engine, bus, options, round).await?;
+        }
+        if let Some(url) = &engines.nats_url {
+            progress(&phase, bare_nats::ENGINE);
+            bare_nats::measure(report, url, options, round).await?;
+        }
+    }
+    bare_nats::compare(report, engines::NATS);
+    Ok(())
+}
+
+/// Prints what the run is doing now, on standard error.
+fn progress(phase: &str, engine: &str) {
+    eprintln!("· {phase}: {engine}");
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-/// Measures what the store, the bus and the delayed jobs can do on each engine.
+/// Measures the store, the bus and delayed jobs on each engine.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo bench -p common --")]
+#[command(bin_name = concat!("cargo bench -p ", env!("CARGO_PKG_NAME"), " --"))]
 pub(crate) struct Options {
-    /// Measure only this port (may be repeated)
+    /// Measure only this port; may be repeated
     #[arg(long = "port", value_name = "PORT")]
     ports: Vec<Port>,
 
-    /// A quick check, under 20 seconds in all; its figures are rough
+    /// Run a quick check of under 20 seconds, with rough figures
     #[arg(long)]
     short: bool,
 
@@ -21,14 +21,14 @@ pub(crate) struct Options {
     bench: bool,
 }
 
-/// What can be measured.
+/// The ports that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Port {
-    /// Writing documents with their events
+    /// Write documents with their events
     Store,
-    /// Publishing events, and consuming them
+    /// Publish and consume events
     Bus,
-    /// Scheduling jobs, and firing them on time
+    /// Schedule jobs and fire them on time
     Jobs,
 }
 
@@ -37,22 +37,22 @@ impl Options {
         self.ports.is_empty() || self.ports.contains(&port)
     }
 
-    /// How long to do something over and over.
+    /// How long to keep writing to a store.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_millis(if self.short { 300 } else { 3_000 })
     }
 
-    /// Messages to publish, and then to consume, in each round.
+    /// The number of messages to publish and consume in each round.
     pub(crate) fn messages(&self) -> usize {
         if self.short { 2_048 } else { 20_480 }
     }
 
-    /// Jobs due at one instant.
+    /// The number of jobs due at the same time.
     pub(crate) fn due_at_once(&self) -> usize {
         if self.short { 5_000 } else { 20_000 }
     }
 
-    /// How long jobs become due at a steady rate.
+    /// How long jobs keep becoming due at a steady rate.
     pub(crate) fn steady(&self) -> Duration {
         Duration::from_secs(if self.short { 1 } else { 10 })
     }

@@ -1,49 +1,39 @@
-//! What the run has found out, as a table.
+//! The results of a run as a table.
 
 use std::fmt;
 use std::time::Duration;
+
+use hdrhistogram::Histogram;
 
 /// Rows in the order they were measured.
 #[derive(Default)]
 pub(crate) struct Report(Vec<Row>);
 
-/// One line of the table.
+/// A line of the table.
 pub(crate) struct Row {
-    name: &'static str,
-    engine: &'static str,
-    count: usize,
-    took: Duration,
-    lateness: Vec<Duration>,
-    remark: String,
+    pub(crate) name: &'static str,
+    pub(crate) engine: &'static str,
+    pub(crate) count: usize,
+    pub(crate) took: Duration,
+    /// In milliseconds.
+    pub(crate) lateness: Option<Histogram<u64>>,
+    pub(crate) note: String,
 }
 
 impl Row {
-    pub(crate) fn rate(name: &'static str, engine: &'static str, count: usize, took: Duration) -> Self {
-        Self { name, engine, count, took, lateness: Vec::new(), remark: String::new() }
+    pub(crate) fn new(name: &'static str, engine: &'static str, count: usize, took: Duration) -> Self {
+        Self { name, engine, count, took, lateness: None, note: String::new() }
     }
 
     fn per_second(&self) -> f64 {
         self.count as f64 / self.took.as_secs_f64()
     }
-
-    /// Adds how late each came.
-    pub(crate) fn late(mut self, mut lateness: Vec<Duration>) -> Self {
-        lateness.sort_unstable();
-        self.lateness = lateness;
-        self
-    }
-
-    /// The lateness that so many of a hundred did not exceed, in milliseconds.
-    fn percentile(&self, percent: usize) -> Option<u128> {
-        let rank = (self.lateness.len() * percent).div_ceil(100);
-        Some(self.lateness.get(rank.checked_sub(1)?)?.as_millis())
-    }
 }
 
 impl Report {
-    /// Adds a row, or more of one that is there.
+    /// Adds a row. Further rounds of the same measurement are added to its row.
     pub(crate) fn row(&mut self, row: Row) {
-        match self.0.iter_mut().find(|other| (other.name, other.engine) == (row.name, row.engine)) {
+        match self.find(row.name, row.engine) {
             Some(other) => {
                 other.count += row.count;
                 other.took += row.took;
@@ -52,28 +42,28 @@ impl Report {
         }
     }
 
-    /// Remarks on the rows of an engine how they compare with the bare thing.
-    pub(crate) fn compare(&mut self, engine: &str, bare: &str) {
-        use crate::bus::{BATCHES, SINGLE};
-
-        let (bare, rows): (Vec<&mut Row>, Vec<_>) = self.0.iter_mut().partition(|row| row.engine == bare);
-        for row in rows.into_iter().filter(|row| row.engine == engine) {
-            // The bare client knows no batches: it has as many in flight.
-            let name = if row.name == BATCHES { SINGLE } else { row.name };
-            if let Some(bare) = bare.iter().find(|bare| bare.name == name) {
-                row.remark = format!("{:.0} % of bare", 100.0 * row.per_second() / bare.per_second());
-            }
+    /// Notes the rate of one row as a percentage of another's. Does nothing if either is missing.
+    pub(crate) fn compare(&mut self, (name, engine): (&str, &str), (base_name, base_engine): (&str, &str)) {
+        let Some(base) = self.find(base_name, base_engine).map(|row| row.per_second()) else { return };
+        if let Some(row) = self.find(name, engine) {
+            row.note = format!("{:.0} % of {base_engine}", 100.0 * row.per_second() / base);
         }
+    }
+
+    fn find(&mut self, name: &str, engine: &str) -> Option<&mut Row> {
+        self.0.iter_mut().find(|row| (row.name, row.engine) == (name, engine))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:24} {:32} {:>10} {:>12} {:>12}", "", "", "per second", "late p50 ms", "late p99 ms")?;
+        writeln!(f, "{:36} {:32} {:>10} {:>11} {:>11}", "", "", "per second", "late p50 ms", "late p99 ms")?;
         for row in &self.0 {
-            let [p50, p99] = [50, 99].map(|percent| row.percentile(percent).map_or(String::new(), |ms| ms.to_string()));
-            let line = format!("{:24} {:32} {:>10.0} {p50:>12} {p99:>12}", row.name, row.engine, row.per_second());
-            writeln!(f, "{}", format!("{line}  {}", row.remark).trim_end())?;
+            let [p50, p99] = [50.0, 99.0].map(|percentile| {
+                row.lateness.as_ref().map_or_else(String::new, |ms| ms.value_at_percentile(percentile).to_string())
+            });
+            let line = format!("{:36} {:32} {:>10.0} {p50:>11} {p99:>11}", row.name, row.engine, row.per_second());
+            writeln!(f, "{}", format!("{line}  {}", row.note).trim_end())?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Puts: a document with its event, in a collection with two indexes.
+//! Writing documents with their events to a collection with two indexes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,7 +32,7 @@ pub(crate) async fn measure(
     store: &Arc<dyn Store>,
     options: &Options,
 ) -> Result<()> {
-    for (name, in_flight) in [("put, one at a time", 1), ("put, 32 in flight", 32)] {
+    for (name, in_flight) in [("put, 1 in flight", 1), ("put, 32 in flight", 32)] {
         let began = Instant::now();
         let until = began + options.duration();
         let mut writers = JoinSet::new();
@@ -48,7 +48,7 @@ pub(crate) async fn measure(
             });
         }
         let written = writers.join_all().await.into_iter().sum::<Result<usize>>()?;
-        report.row(Row::rate(name, engine, written, began.elapsed()));
+        report.row(Row::new(name, engine, written, began.elapsed()));
     }
     Ok(())
 }

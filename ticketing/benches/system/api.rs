@@ -1,4 +1,4 @@
-//! Where each part of the API is, and one client's connections to it.
+//! Routing of requests to the services, over one client's connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,44 +6,45 @@ use std::sync::Arc;
 
 use crate::http::{Connection, Reply};
 
-/// What paths begin with after `/api`, and who answers those.
+/// The path prefix that each service answers, after `/api`, and the service's address.
 #[derive(Clone, Debug)]
 pub(crate) struct Api(Arc<[(&'static str, SocketAddr)]>);
 
 impl Api {
-    /// All of it at one address.
-    pub(crate) fn whole(address: SocketAddr) -> Self {
-        Self::parts(vec![("", address)])
+    /// One address for every path.
+    pub(crate) fn single(address: SocketAddr) -> Self {
+        Self::by_prefix(vec![("", address)])
     }
 
-    pub(crate) fn parts(parts: Vec<(&'static str, SocketAddr)>) -> Self {
-        Self(parts.into())
+    pub(crate) fn by_prefix(services: Vec<(&'static str, SocketAddr)>) -> Self {
+        Self(services.into())
     }
 
-    fn part(&self, request: &[u8]) -> io::Result<usize> {
+    /// The index of the service that answers this request.
+    fn route(&self, request: &[u8]) -> io::Result<usize> {
         let path = request.split(|byte| *byte == b' ').nth(1).and_then(|path| path.strip_prefix(b"/api"));
-        let part = path.and_then(|path| self.0.iter().position(|(part, _)| path.starts_with(part.as_bytes())));
-        part.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "a request that no service answers"))
+        let service = path.and_then(|path| self.0.iter().position(|(prefix, _)| path.starts_with(prefix.as_bytes())));
+        service.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no service answers this path"))
     }
 }
 
-/// A connection to each part of the API, opened when it is first used.
+/// One client's connection to each service, opened on first use.
 pub(crate) struct Connections {
     api: Api,
     open: Vec<Option<Connection>>,
 }
 
 impl Connections {
-    pub(crate) fn to(api: &Api) -> Self {
+    pub(crate) fn new(api: &Api) -> Self {
         Self { api: api.clone(), open: api.0.iter().map(|_| None).collect() }
     }
 
-    /// Sends a request to whom it is for, and reads the reply to its end.
+    /// Sends a request to its service and reads the whole reply.
     pub(crate) async fn send(&mut self, request: &[u8]) -> io::Result<Reply<'_>> {
-        let part = self.api.part(request)?;
-        let connection = match &mut self.open[part] {
+        let service = self.api.route(request)?;
+        let connection = match &mut self.open[service] {
             Some(connection) => connection,
-            none => none.insert(Connection::open(self.api.0[part].1).await?),
+            none => none.insert(Connection::open(self.api.0[service].1).await?),
         };
         connection.send(request).await
     }

@@ -1,4 +1,4 @@
-//! The bare things that the system is built on, to compare it with: measured in the same run on the same machine.
+//! Baselines: the rates of the technologies the system is built on, measured in the same run.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -18,8 +18,7 @@ use tokio::sync::oneshot;
 use crate::api::Api;
 use crate::load::{Load, Tally, per_second};
 
-/// What the same requests get from a server that does nothing but answer with the same bodies, on as many threads as
-/// the system has.
+/// Sends the same requests to a server that only returns fixed bodies, with as many threads as the system has.
 pub(crate) async fn bare_http(load: Load, requests: &[Vec<u8>], page: Vec<u8>, ticket: Vec<u8>) -> Result<Tally> {
     let json = |body: Vec<u8>| {
         let body = axum::body::Bytes::from(body);
@@ -31,7 +30,7 @@ pub(crate) async fn bare_http(load: Load, requests: &[Vec<u8>], page: Vec<u8>, t
     let server = thread::spawn(move || -> Result<()> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
-            let _asker_gone = started.send(listener.local_addr()?);
+            let _receiver_gone = started.send(listener.local_addr()?);
             let listener = listener.tap_io(|stream| {
                 let _best_effort = stream.set_nodelay(true);
             });
@@ -41,20 +40,20 @@ pub(crate) async fn bare_http(load: Load, requests: &[Vec<u8>], page: Vec<u8>, t
             }
         })
     });
-    let api = Api::whole(address.await.context("the bare server did not start")?);
+    let api = Api::single(address.await.context("the baseline server did not start")?);
     let tally = Load { api, ..load }.repeat(requests, 200).await;
     drop(stop);
-    server.join().map_err(|_| anyhow!("the bare server panicked"))??;
+    server.join().map_err(|_| anyhow!("the baseline server panicked"))??;
     tally
 }
 
-/// Durable inserts per second into a bare SQLite file, `group` of them a commit.
+/// Durable inserts per second into a SQLite file, with `group` inserts per commit.
 pub(crate) fn bare_sqlite(directory: &Path, group: usize, document: &str, duration: Duration) -> Result<f64> {
-    let database = Connection::open(directory.join(format!("bare-{group}.db")))?;
+    let database = Connection::open(directory.join(format!("baseline-{group}.db")))?;
     database.pragma_update(None, "journal_mode", "WAL")?;
     database.pragma_update(None, "synchronous", "FULL")?;
     database.execute_batch("CREATE TABLE documents (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT")?;
-    let (began, mut inserted) = (Instant::now(), 0);
+    let (began, mut inserted) = (Instant::now(), 0_usize);
     while began.elapsed() < duration {
         let transaction = database.unchecked_transaction()?;
         let mut insert = database.prepare_cached("INSERT INTO documents (body) VALUES (?1)")?;
@@ -63,16 +62,16 @@ pub(crate) fn bare_sqlite(directory: &Path, group: usize, document: &str, durati
         }
         transaction.commit()?;
     }
-    Ok(per_second(inserted, began.elapsed()))
+    Ok(per_second(inserted as u64, began.elapsed()))
 }
 
-/// Hashes per second by argon2id with the parameters of the system (19 MiB, two passes, one lane), on all processors.
+/// argon2id hashes per second on all processors, with the system's parameters (19 MiB, two passes, one lane).
 ///
-/// The memory is allocated once a thread: it is the algorithm that is measured.
+/// Each thread allocates its memory once, so that only the algorithm is measured.
 pub(crate) fn bare_argon2id(duration: Duration) -> Result<f64> {
     let threads = available_parallelism().map_or(1, NonZero::get);
     let began = Instant::now();
-    let hash = || -> Result<usize> {
+    let hash = || -> Result<u64> {
         let parameters = Params::new(19 * 1024, 2, 1, None)?;
         let mut memory = vec![Block::default(); parameters.block_count()];
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
@@ -86,10 +85,7 @@ pub(crate) fn bare_argon2id(duration: Duration) -> Result<f64> {
     };
     let hashed = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(hash)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("argon2id panicked"))?)
-            .sum::<Result<usize>>()
+        threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("argon2id panicked"))?).sum::<Result<u64>>()
     })?;
     Ok(per_second(hashed, began.elapsed()))
 }

@@ -1,11 +1,13 @@
-//! How fast the whole system is, and what it needs for it: `cargo bench -p ticketing`, `-- --help` for options.
+//! Benchmarks the whole system: `cargo bench -p ticketing`, with `-- --help` for options.
 //!
-//! Starts the real binary on a temporary directory, or with `--spread` a process per service on servers of their own,
-//! drives it over HTTP/1.1 keep-alive connections from one thread of this process, and prints one table. Every figure includes what a visitor would wait for: the access log goes to a
-//! file, writes are durable, and the load generator shares the processors with the system. Next to the figures that
-//! depend most on the machine stand those of the bare thing (an HTTP server, SQLite, argon2id) measured in the same
-//! run, with the ratio. What may not happen (an unexpected status, a ticket sold twice, an event not delivered) is
-//! reported and fails the run.
+//! The benchmark starts the real binary on a temporary directory, or with `--spread` one process per service on its own
+//! MongoDB, NATS and Redis servers. It drives them over HTTP/1.1 keep-alive connections from a single thread and prints
+//! one table.
+//!
+//! Figures include what users wait for: writes are durable, the access log goes to a file, and the load generator shares
+//! the processors with the system. Rates that depend most on the machine are followed by a baseline (a static HTTP
+//! server, SQLite, argon2id) from the same run. An unexpected status, a ticket sold twice or an undelivered event fails
+//! the run.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to the terminal")]
 
 mod bench;
@@ -13,18 +15,20 @@ mod options;
 mod scenarios;
 
 mod baseline;
+mod delivery;
 mod market;
-mod settle;
 
+mod deployment;
 mod process;
-mod server;
 #[path = "../../tests/spread/services.rs"]
 mod services;
-mod site;
+mod system;
 
 mod api;
 mod http;
+mod latencies;
 mod load;
+mod progress;
 mod report;
 
 use std::process::ExitCode;
@@ -41,9 +45,4 @@ async fn main() -> Result<ExitCode> {
     let report = bench.finish(outcome).await?;
     println!("\n{report}");
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Says on the terminal what happens now.
-fn progress(what: &str) {
-    eprintln!("· {what}");
 }

@@ -1,4 +1,4 @@
-//! What people do on the marketplace, as requests.
+//! Requests that sellers and buyers make.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,11 +6,11 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::api::{Api, Connections};
 use crate::http::{Reply, get, post};
-use crate::load::{Load, Supply};
+use crate::load::{Load, WorkQueue};
 
 const PASSWORD: &str = "correct horse battery staple";
 
-/// Someone who has signed up.
+/// A signed-up user.
 pub(crate) struct Account {
     email: &'static str,
     cookie: String,
@@ -18,7 +18,7 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) async fn sign_up(api: &Api, email: &'static str) -> Result<Self> {
-        let mut connections = Connections::to(api);
+        let mut connections = Connections::new(api);
         let reply = connections.send(&post("/api/users/signup", None, &credentials(email))).await?;
         let Reply { status, body, .. } = reply;
         ensure!(status == 201, "sign-up: {status} {}", String::from_utf8_lossy(body));
@@ -63,44 +63,44 @@ pub(crate) fn list_tickets() -> Vec<u8> {
     get("/api/tickets?limit=50", None)
 }
 
-/// Puts so many tickets up for sale.
-pub(crate) async fn stock(load: Load, seller: &Account, count: usize) -> Result<Vec<String>> {
+/// Puts `count` tickets up for sale and returns their ids.
+pub(crate) async fn create_tickets(load: Load, seller: &Account, count: usize) -> Result<Vec<String>> {
     let request = seller.create_ticket();
-    let orders = vec![(); count];
-    let (orders, tickets) = (Supply::of(&orders), RefCell::new(Vec::with_capacity(count)));
+    let (remaining, tickets) = (Cell::new(count), RefCell::new(Vec::with_capacity(count)));
     let tally = load
         .run(async |client| {
-            while orders.next().is_some() {
+            while let Some(rest) = remaining.get().checked_sub(1) {
+                remaining.set(rest);
                 if let Some(created) = client.send(&request, 201).await? {
-                    tickets.borrow_mut().push(created.id().context("a ticket without an id")?);
+                    tickets.borrow_mut().push(created.id().context("ticket without an id")?);
                 }
             }
             Ok(())
         })
         .await?;
-    ensure!(tally.unexpected.is_empty(), "could not put tickets up for sale: {:?}", tally.unexpected);
+    ensure!(tally.unexpected.is_empty(), "could not create tickets: {:?}", tally.unexpected);
     Ok(tickets.into_inner())
 }
 
-/// Asks about each of `subjects` and counts the replies that do not say what they should.
-pub(crate) async fn count_wrong<T>(
+/// Sends a request for each item and counts the replies that are not as expected.
+pub(crate) async fn count_mismatches<T>(
     load: Load,
-    subjects: &[T],
+    items: &[T],
     request: impl Fn(&T) -> Vec<u8>,
-    is_right: impl Fn(&Reply<'_>) -> bool,
+    is_expected: impl Fn(&Reply<'_>) -> bool,
 ) -> Result<usize> {
-    let (subjects, wrong) = (Supply::of(subjects), Cell::new(0));
+    let (queue, mismatches) = (WorkQueue::new(items), Cell::new(0));
     load.run(async |client| {
-        while let Some(subject) = subjects.next() {
-            let reply = client.send(&request(subject), 200).await?;
-            if !reply.is_some_and(|reply| is_right(&reply)) {
-                wrong.set(wrong.get() + 1);
+        while let Some(item) = queue.next() {
+            let reply = client.send(&request(item), 200).await?;
+            if !reply.is_some_and(|reply| is_expected(&reply)) {
+                mismatches.set(mismatches.get() + 1);
             }
         }
         Ok(())
     })
     .await?;
-    Ok(wrong.get())
+    Ok(mismatches.get())
 }
 
 fn credentials(email: &str) -> String {

@@ -5,31 +5,31 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use testing::servers;
 
-/// Measures the whole system: requests per second, latency, memory, start-up and idling.
+/// Measures throughput, latency, memory, start-up and idle cost of the whole system.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo bench -p ticketing --")]
 pub(crate) struct Options {
-    /// Run only this scenario (may be repeated)
+    /// Run only this scenario; may be repeated
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<Scenario>,
 
-    /// Clients at once, each on a connection of its own
+    /// Concurrent clients, each with its own connections
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     clients: u16,
 
-    /// How long each scenario sends requests [default: 5, or 1 with --short]
+    /// Seconds of load per scenario [default: 5, or 1 with --short]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: Option<u64>,
 
-    /// A quick check, about 20 seconds in all; its figures are rough
+    /// Run a quick check of about 20 seconds, with rough figures
     #[arg(long)]
     short: bool,
 
-    /// A process per service, on MongoDB, NATS and Redis servers that are started for it
+    /// Run one process per service, on MongoDB, NATS and Redis servers started for the run
     #[arg(long)]
     spread: bool,
 
-    /// Whether what speaks MongoDB's protocol is something else, which is far slower
+    /// Whether MongoDB is replaced by a much slower stand-in
     #[arg(skip)]
     stand_in: bool,
 
@@ -41,26 +41,26 @@ pub(crate) struct Options {
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scenario {
-    /// One list page of 50 to four single tickets, and each alone
+    /// List pages and single tickets, mixed 1 to 4 and separately
     Browse,
-    /// Listing tickets
+    /// Create tickets
     Create,
-    /// Ordering distinct tickets, until every event is delivered
+    /// Order distinct tickets, until all events are delivered
     Order,
-    /// Everybody after one ticket
+    /// Let all clients order the same ticket
     Hot,
-    /// Order, pay, and see the order complete
+    /// Order, pay, and poll until the order is complete
     Purchase,
-    /// Signing in
+    /// Sign in
     SignIn,
-    /// What the idle server costs after the load
+    /// Watch the processor time of the idle system after the load
     Idle,
-    /// Many orders expiring at one instant
+    /// Let many orders expire at the same time
     Expiry,
 }
 
 impl Options {
-    /// From the command line and the environment.
+    /// Reads the command line and checks which MongoDB server would be started.
     pub(crate) fn read() -> Self {
         let mut options = Self::parse();
         options.stand_in = options.spread && servers::mongo().name != "mongod";
@@ -76,36 +76,38 @@ impl Options {
         self.stand_in
     }
 
-    pub(crate) fn wants(&self, scenario: Scenario) -> bool {
-        self.scenarios.is_empty() || self.scenarios.contains(&scenario)
+    /// The scenarios to run, in their fixed order.
+    pub(crate) fn scenarios(&self) -> Vec<Scenario> {
+        let wanted = |scenario: &Scenario| self.scenarios.is_empty() || self.scenarios.contains(scenario);
+        Scenario::value_variants().iter().copied().filter(wanted).collect()
     }
 
     pub(crate) fn clients(&self) -> usize {
         self.clients.into()
     }
 
-    /// How long a scenario sends requests.
+    /// The duration of a scenario's load.
     pub(crate) fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds.unwrap_or(if self.short { 1 } else { 5 }))
     }
 
-    /// How long to measure something that only serves for comparison.
+    /// The duration of a baseline measurement.
     pub(crate) fn baseline_duration(&self) -> Duration {
         self.duration() / 2
     }
 
-    /// Enough for a scenario that uses things up: so many for each second, or a tenth on a stand-in.
-    pub(crate) fn supply(&self, per_second: usize) -> usize {
+    /// The number of tickets for a scenario that uses up `per_second`, or a tenth of that on the stand-in.
+    pub(crate) fn ticket_count(&self, per_second: usize) -> usize {
         let per_second = if self.stand_in { per_second / 10 } else { per_second };
         per_second * usize::try_from(self.duration().as_secs()).unwrap_or(usize::MAX)
     }
 
-    /// How long to watch the idle server: in the long run, over a sweep of its outboxes.
+    /// How long to watch the idle system. A full run includes at least one sweep of the outboxes.
     pub(crate) fn idle_duration(&self) -> Duration {
         Duration::from_secs(if self.short { 2 } else { 6 })
     }
 
-    /// How many orders expire together, and how long after each was placed: long enough to place them all.
+    /// The number of orders that expire together, and their lifetime, which must be long enough to place all of them.
     pub(crate) fn expiring_orders(&self) -> (usize, Duration) {
         if self.stand_in {
             (200, Duration::from_secs(8))

@@ -1,8 +1,8 @@
-//! Many orders expiring at one instant.
+//! Many orders expire at the same time.
 //!
-//! Orders can not be placed at one instant, so the instant is made: the server is stopped before the first of them
-//! expires and started again when all have. What is measured is the time from the server's being ready until each
-//! order is cancelled and its ticket released.
+//! Orders cannot all be placed at the same time, so the system is stopped before the first one expires and started
+//! again once all have. Measured is the time from the restarted system being ready until each order is cancelled and
+//! its ticket released.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -10,58 +10,52 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use tokio::time::{sleep, sleep_until};
 
-use super::step;
 use crate::bench::{Bench, stop};
-use crate::load::{Latencies, Load, Supply};
-use crate::market::{Account, count_wrong, find_ticket, stock};
+use crate::delivery::{Admin, wait_until_delivered};
+use crate::deployment::Deployment;
+use crate::http::Reply;
+use crate::latencies::Latencies;
+use crate::load::{Load, WorkQueue};
+use crate::market::{Account, count_mismatches, create_tickets, find_ticket};
+use crate::progress::progress;
 use crate::report::{Row, thousands};
-use crate::server::Server;
-use crate::settle::{Admin, settled};
-use crate::site::Site;
+use crate::system::System;
 
-/// How often to look; each look costs the server a page of metrics.
+/// Each poll costs the system a page of metrics.
 const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The last listener on the way from a job that is due to a ticket that is for sale again.
+/// The last listener between a due job and a released ticket.
 const RELEASE: &str = "tickets_order-cancelled";
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
     let (count, expiration) = bench.options.expiring_orders();
-    let site = bench.site("expiry").await?;
-    let placed = place(bench, &site, count, expiration).await?;
+    let orders_expire = format!("{} orders expire at once", thousands(count as f64));
+    let deployment = bench.deploy("expiry").await?;
+    let placed = place(bench, &deployment, count, expiration).await?;
 
-    step("expiry", "waiting, with the server stopped, until all of them have expired");
+    progress("expiry", "wait, with the system stopped, until all orders have expired");
     sleep_until(placed.all_expired.into()).await;
-    step("expiry", "starting the server");
-    let server = Server::start(&site, Some(expiration)).await?;
+    progress("expiry", "restart the system");
+    let system = System::start(&deployment, Some(expiration)).await?;
     let ready = Instant::now();
-    let restarted =
-        format!("{} ms until ready, with {} jobs due", server.ready_after.as_millis(), thousands(count as f64));
-    bench.report.fact("restart", restarted);
-    let released = watch(&server, ready, placed.orders.len()).await?;
-    settled(&server).await?;
+    let restart = format!("{} ms until ready, {} jobs due", system.ready_after.as_millis(), thousands(count as f64));
+    bench.report.fact("restart", restart);
+    let released = watch(&system, ready, placed.orders.len()).await?;
+    wait_until_delivered(&system).await?;
 
-    step("expiry", "checking orders and tickets");
-    let load = Load { api: server.api.clone(), ..bench.load() };
-    let find_order = |order: &String| placed.buyer.find_order(order);
-    let live = count_wrong(load.clone(), &placed.orders, find_order, |reply| reply.contains(r#""status":"cancelled""#))
-        .await?;
-    let for_sale = |ticket: &String| find_ticket(ticket);
-    let held = count_wrong(load, &placed.tickets, for_sale, |reply| !reply.contains(r#""orderId":""#)).await?;
-    if live + held > 0 {
-        bench.report.failure(format!("expiry: {live} orders are not cancelled, {held} tickets not released"));
-    }
+    progress("expiry", "check orders and tickets");
+    check(bench, &system, &placed).await?;
 
-    let last = released.percentile(100).unwrap_or_default() / 1_000.0;
-    let row = Row {
-        name: format!("{} orders expiring", thousands(count as f64)),
+    let last = released.max().as_secs_f64();
+    bench.report.row(Row {
+        name: orders_expire,
         per_second: count as f64 / last,
-        latencies: released,
-        remark: format!("the last is cancelled and released {last:.2} s after the server is ready"),
-    };
-    bench.report.row(row, server.peak_memory());
-    stop(server, &mut bench.report).await;
+        latencies: Some(released),
+        peak_memory: system.peak_memory(),
+        note: format!("last ticket released {last:.2} s after the system was ready"),
+    });
+    stop(system, &mut bench.report).await;
     Ok(())
 }
 
@@ -69,49 +63,64 @@ struct Placed {
     buyer: Account,
     tickets: Vec<String>,
     orders: Vec<String>,
-    /// By when the last of them has expired.
+    /// When the last order has expired.
     all_expired: Instant,
 }
 
-/// Places the orders and stops the server before the first of them expires.
-async fn place(bench: &mut Bench, site: &Site, count: usize, expiration: Duration) -> Result<Placed> {
-    step("expiry", &format!("placing {} orders", thousands(count as f64)));
-    let server = Server::start(site, Some(expiration)).await?;
-    let load = Load { api: server.api.clone(), ..bench.load() };
-    let seller = Account::sign_up(&server.api, "seller@example.com").await?;
-    let buyer = Account::sign_up(&server.api, "buyer@example.com").await?;
-    let tickets = stock(load.clone(), &seller, count).await?;
-    settled(&server).await?;
+/// Places the orders and stops the system before the first one expires.
+async fn place(bench: &mut Bench, deployment: &Deployment, count: usize, expiration: Duration) -> Result<Placed> {
+    progress("expiry", &format!("place {} orders", thousands(count as f64)));
+    let system = System::start(deployment, Some(expiration)).await?;
+    let load = Load { api: system.api.clone(), ..bench.load() };
+    let seller = Account::sign_up(&system.api, "seller@example.com").await?;
+    let buyer = Account::sign_up(&system.api, "buyer@example.com").await?;
+    let tickets = create_tickets(load.clone(), &seller, count).await?;
+    wait_until_delivered(&system).await?;
 
     let first = Instant::now();
-    let (supply, orders) = (Supply::of(&tickets), RefCell::new(Vec::with_capacity(count)));
+    let (queue, orders) = (WorkQueue::new(&tickets), RefCell::new(Vec::with_capacity(count)));
     let placing = load.run(async |client| {
-        while let Some(ticket) = supply.next() {
-            if let Some(order) = client.timed(&buyer.create_order(ticket), &[201]).await? {
-                orders.borrow_mut().push(order.id().context("an order without an id")?);
+        while let Some(ticket) = queue.next() {
+            if let Some(order) = client.send(&buyer.create_order(ticket), 201).await? {
+                orders.borrow_mut().push(order.id().context("order without an id")?);
             }
         }
         Ok(())
     });
     let tally = placing.await?;
     bench.report.unexpected("expiry", &tally);
-    settled(&server).await?;
+    wait_until_delivered(&system).await?;
     let all_expired = Instant::now() + expiration;
-    stop(server, &mut bench.report).await;
+    stop(system, &mut bench.report).await;
     let took = first.elapsed();
-    ensure!(took < expiration, "placing {count} orders took {took:?}, and the first expired after {expiration:?}");
+    ensure!(took < expiration, "placing {count} orders took {took:?}, but the first expired after {expiration:?}");
     Ok(Placed { buyer, orders: orders.into_inner(), tickets, all_expired })
 }
 
-/// How long after `ready` each ticket was released.
-async fn watch(server: &Server, ready: Instant, count: usize) -> Result<Latencies> {
-    let mut admin = Admin::open(&server.admin).await?;
-    let mut released: Vec<Duration> = Vec::with_capacity(count);
-    while released.len() < count {
-        let so_far = admin.metrics().await?.handled(RELEASE) as usize;
-        released.resize(so_far.clamp(released.len(), count), ready.elapsed());
-        ensure!(ready.elapsed() < PATIENCE, "{} of {count} released within {PATIENCE:?}", released.len());
+/// Measures how long after `ready` each ticket was released.
+async fn watch(system: &System, ready: Instant, count: usize) -> Result<Latencies> {
+    let mut admin = Admin::open(&system.admin).await?;
+    let (mut latencies, mut released) = (Latencies::new()?, 0);
+    while released < count {
+        let handled = (admin.metrics().await?.handled(RELEASE) as usize).clamp(released, count);
+        latencies.record_n(ready.elapsed(), handled - released)?;
+        released = handled;
+        ensure!(ready.elapsed() < TIMEOUT, "only {released} of {count} tickets released within {TIMEOUT:?}");
         sleep(POLL).await;
     }
-    Ok(released.into_iter().collect())
+    Ok(latencies)
+}
+
+/// Checks that every order is cancelled and every ticket is for sale again.
+async fn check(bench: &mut Bench, system: &System, placed: &Placed) -> Result<()> {
+    let load = Load { api: system.api.clone(), ..bench.load() };
+    let find_order = |order: &String| placed.buyer.find_order(order);
+    let is_cancelled = |reply: &Reply<'_>| reply.contains(r#""status":"cancelled""#);
+    let live = count_mismatches(load.clone(), &placed.orders, find_order, is_cancelled).await?;
+    let is_for_sale = |reply: &Reply<'_>| !reply.contains(r#""orderId":""#);
+    let held = count_mismatches(load, &placed.tickets, |ticket| find_ticket(ticket), is_for_sale).await?;
+    if live + held > 0 {
+        bench.report.failure(format!("expiry: {live} orders not cancelled, {held} tickets not released"));
+    }
+    Ok(())
 }

@@ -1,24 +1,25 @@
-//! What the server costs when nobody wants anything.
+//! The processor time that an idle system uses.
 
 use std::time::Duration;
 
 use anyhow::Result;
+use tokio::time::sleep;
 
-use super::step;
 use crate::bench::Bench;
-use crate::settle::settled;
+use crate::delivery::wait_until_delivered;
+use crate::progress::progress;
 
-/// So that what the load left behind (closing connections, last positions) does not count.
-const CALM: Duration = Duration::from_secs(1);
+/// Lets the system finish work left over from the load, such as closing connections and saving positions.
+const COOL_DOWN: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
-    step("idle", "watching the processor time");
-    settled(&bench.server).await?;
-    tokio::time::sleep(CALM).await;
+    progress("idle", "watch the processor time");
+    wait_until_delivered(&bench.system).await?;
+    sleep(COOL_DOWN).await;
     let watched = bench.options.idle_duration();
-    let before = bench.server.processor_time();
-    tokio::time::sleep(watched).await;
-    if let (Some(before), Some(after)) = (before, bench.server.processor_time()) {
+    let before = bench.system.processor_time();
+    sleep(watched).await;
+    if let (Some(before), Some(after)) = (before, bench.system.processor_time()) {
         let used = after.saturating_sub(before);
         let percent = 100.0 * used.as_secs_f64() / watched.as_secs_f64();
         let used = format!("{} ms of processor time in {} s ({percent:.1} %)", used.as_millis(), watched.as_secs());

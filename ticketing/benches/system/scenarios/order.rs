@@ -1,59 +1,60 @@
-//! Buyers: ordering distinct tickets.
+//! Buyers order distinct tickets.
 //!
-//! An order is placed when it is answered with 201, and done when everybody who hears of it has handled its event:
-//! so there are two rates, and the second counts.
+//! Two rates are reported: orders answered with 201, and orders whose events have reached every listener. The second is
+//! what the system sustains.
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::step;
 use crate::bench::Bench;
-use crate::load::{Latencies, Supply, per_second};
-use crate::market::{count_wrong, find_ticket, stock};
+use crate::delivery::wait_until_delivered;
+use crate::http::Reply;
+use crate::load::{WorkQueue, per_second};
+use crate::market::{count_mismatches, create_tickets, find_ticket};
+use crate::progress::progress;
 use crate::report::Row;
-use crate::settle::settled;
 
-/// Tickets for each second: more than are likely to be ordered.
+/// More than the clients are likely to order.
 const TICKETS_PER_SECOND: usize = 6_000;
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
-    step("order", "putting tickets up for sale");
-    let tickets = stock(bench.load(), &bench.seller, bench.options.supply(TICKETS_PER_SECOND)).await?;
-    settled(&bench.server).await?;
+    progress("order", "create tickets");
+    let count = bench.options.ticket_count(TICKETS_PER_SECOND);
+    let tickets = create_tickets(bench.load(), &bench.seller, count).await?;
+    wait_until_delivered(&bench.system).await?;
 
-    step("order", "placing orders");
-    let supply = Supply::of(&tickets);
+    progress("order", "order tickets");
+    let queue = WorkQueue::new(&tickets);
     let began = Instant::now();
     let placing = bench.load().run(async |client| {
         while client.has_time()
-            && let Some(ticket) = supply.next()
+            && let Some(ticket) = queue.next()
         {
             client.timed(&bench.buyer.create_order(ticket), &[201]).await?;
         }
         Ok(())
     });
     let tally = placing.await?;
-    step("order", "waiting until every event is delivered");
-    let took = settled(&bench.server).await? - began;
+    progress("order", "wait until all events are delivered");
+    let took = wait_until_delivered(&bench.system).await? - began;
 
-    let ordered = supply.used();
+    let ordered = queue.taken();
     ensure!(!ordered.is_empty(), "no order was placed");
-    let wrong =
-        count_wrong(bench.load(), ordered, |ticket| find_ticket(ticket), |reply| reply.contains(r#""orderId":""#));
-    let wrong = wrong.await?;
-    if wrong > 0 {
-        bench.report.failure(format!("order: {wrong} of {} ordered tickets do not show their order", ordered.len()));
+    let is_reserved = |reply: &Reply<'_>| reply.contains(r#""orderId":""#);
+    let unreserved = count_mismatches(bench.load(), ordered, |ticket| find_ticket(ticket), is_reserved).await?;
+    if unreserved > 0 {
+        bench.report.failure(format!("order: {unreserved} of {} ordered tickets are not reserved", ordered.len()));
     }
 
     let delivered = per_second(tally.latencies.count(), took);
-    let remark = format!("{} orders answered", ordered.len());
-    bench.tally("order, distinct tickets", tally, remark);
-    bench.row(Row {
-        name: "  with every event delivered".into(),
+    bench.tally("order distinct tickets", tally, format!("{} orders answered", ordered.len()));
+    bench.report.row(Row {
+        name: "  until all events are delivered".into(),
         per_second: delivered,
-        latencies: Latencies::default(),
-        remark: format!("{:.1} s in all", took.as_secs_f64()),
+        latencies: None,
+        peak_memory: bench.system.peak_memory(),
+        note: format!("{:.1} s in total", took.as_secs_f64()),
     });
     Ok(())
 }

@@ -1,74 +1,77 @@
-//! Whole purchases: order a ticket, pay, and look until the order is complete.
+//! Buyers order a ticket, pay for it, and poll until the order is complete.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::step;
 use crate::bench::Bench;
-use crate::load::{Client, Supply};
-use crate::market::{Account, count_wrong, stock};
-use crate::settle::settled;
+use crate::delivery::wait_until_delivered;
+use crate::http::Reply;
+use crate::load::{Client, WorkQueue};
+use crate::market::{Account, count_mismatches, create_tickets};
+use crate::progress::progress;
 
-/// Tickets for each second: more than are likely to be bought.
+/// More than the clients are likely to buy.
 const TICKETS_PER_SECOND: usize = 2_500;
 
-/// How long a buyer waits before looking again.
+/// How often and how long a buyer polls the order.
 const POLL: Duration = Duration::from_millis(5);
-/// How long a buyer looks before giving up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
-    step("purchase", "putting tickets up for sale");
-    let tickets = stock(bench.load(), &bench.seller, bench.options.supply(TICKETS_PER_SECOND)).await?;
-    settled(&bench.server).await?;
+    progress("purchase", "create tickets");
+    let count = bench.options.ticket_count(TICKETS_PER_SECOND);
+    let tickets = create_tickets(bench.load(), &bench.seller, count).await?;
+    wait_until_delivered(&bench.system).await?;
 
-    step("purchase", "buying");
-    let (supply, bought, never_complete) = (Supply::of(&tickets), RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    progress("purchase", "buy tickets");
+    let (queue, complete, incomplete) = (WorkQueue::new(&tickets), RefCell::new(Vec::new()), RefCell::new(Vec::new()));
     let buying = bench.load().run(async |client| {
         while client.has_time()
-            && let Some(ticket) = supply.next()
+            && let Some(ticket) = queue.next()
         {
             let began = Instant::now();
             let Some(order) = order_and_pay(client, &bench.buyer, ticket).await? else { continue };
-            if is_seen_complete(client, &bench.buyer, &order).await? {
-                client.note(began.elapsed());
-                bought.borrow_mut().push(order);
+            if becomes_complete(client, &bench.buyer, &order).await? {
+                client.record(began.elapsed())?;
+                complete.borrow_mut().push(order);
             } else {
-                never_complete.borrow_mut().push(order);
+                incomplete.borrow_mut().push(order);
             }
         }
         Ok(())
     });
     let tally = buying.await?;
-    let (bought, never_complete) = (bought.into_inner(), never_complete.into_inner());
-    if let Some(order) = never_complete.first() {
-        let count = never_complete.len();
-        bench.report.failure(format!("purchase: {count} paid orders were never complete, such as {order}"));
+    let (complete, incomplete) = (complete.into_inner(), incomplete.into_inner());
+    if let Some(order) = incomplete.first() {
+        let count = incomplete.len();
+        bench.report.failure(format!("purchase: {count} paid orders did not become complete, such as {order}"));
     }
 
-    step("purchase", "checking that the money was taken");
-    settled(&bench.server).await?;
-    let payments = |order: &String| bench.buyer.list_payments(order);
-    let wrong = count_wrong(bench.load(), &bought, payments, |reply| reply.contains(r#""status":"captured""#)).await?;
-    if wrong > 0 {
-        bench.report.failure(format!("purchase: {wrong} of {} complete orders are not captured", bought.len()));
+    progress("purchase", "check that payments are captured");
+    wait_until_delivered(&bench.system).await?;
+    let list_payments = |order: &String| bench.buyer.list_payments(order);
+    let is_captured = |reply: &Reply<'_>| reply.contains(r#""status":"captured""#);
+    let uncaptured = count_mismatches(bench.load(), &complete, list_payments, is_captured).await?;
+    if uncaptured > 0 {
+        bench.report.failure(format!("purchase: {uncaptured} of {} complete orders are not captured", complete.len()));
     }
-    bench.tally("whole purchase", tally, "order, pay, seen complete".into());
+    bench.tally("purchase", tally, "order, pay, poll until complete".into());
     Ok(())
 }
 
-async fn order_and_pay(client: &mut Client, buyer: &Account, ticket: &str) -> Result<Option<String>> {
+/// Returns the order's id, or `None` if the system refused the order or the payment.
+async fn order_and_pay(client: &mut Client<'_>, buyer: &Account, ticket: &str) -> Result<Option<String>> {
     let Some(reply) = client.send(&buyer.create_order(ticket), 201).await? else { return Ok(None) };
-    let order = reply.id().context("an order without an id")?;
+    let order = reply.id().context("order without an id")?;
     let paid = client.send(&buyer.pay(&order), 201).await?;
     Ok(paid.is_some().then_some(order))
 }
 
-async fn is_seen_complete(client: &mut Client, buyer: &Account, order: &str) -> Result<bool> {
+async fn becomes_complete(client: &mut Client<'_>, buyer: &Account, order: &str) -> Result<bool> {
     let (began, request) = (Instant::now(), buyer.find_order(order));
-    while began.elapsed() < PATIENCE {
+    while began.elapsed() < TIMEOUT {
         if client.send(&request, 200).await?.is_some_and(|reply| reply.contains(r#""status":"complete""#)) {
             return Ok(true);
         }

@@ -1,23 +1,21 @@
-//! Signing in, which is meant to be slow: how much of the processors goes into the password's hash, and how little
-//! into everything else.
+//! Users sign in. Password hashing is slow on purpose: the ratio to the baseline shows how little else costs.
 
 use anyhow::Result;
 
-use super::step;
 use crate::baseline::bare_argon2id;
 use crate::bench::Bench;
-use crate::load::Latencies;
+use crate::progress::progress;
 
 pub(super) async fn run(bench: &mut Bench) -> Result<()> {
-    step("sign-in", "bare argon2id");
+    progress("sign-in", "measure the baseline");
     let before = bare_argon2id(bench.options.baseline_duration())?;
-    step("sign-in", "signing in");
+    progress("sign-in", "sign in");
     let tally = bench.load().repeat(&[bench.seller.sign_in(), bench.buyer.sign_in()], 200).await?;
-    step("sign-in", "bare argon2id again");
+    progress("sign-in", "measure the baseline again");
     let after = bare_argon2id(bench.options.baseline_duration())?;
     let bare = f64::midpoint(before, after);
     let ratio = tally.per_second() / bare;
-    bench.tally("sign-in", tally, format!("{ratio:.2} of bare argon2id"));
-    bench.baseline("bare argon2id", bare, Latencies::default());
+    bench.tally("sign-in", tally, format!("{ratio:.2} of baseline"));
+    bench.baseline("argon2id on all processors", bare, None);
     Ok(())
 }

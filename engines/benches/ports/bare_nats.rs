@@ -1,5 +1,7 @@
-//! What `async-nats` reaches by itself on the same server with as much in flight: no port, no listener. The messages are
-//! the same, ids included, which the server compares with those it remembers; and once without ids.
+//! The rates of a bare `async-nats` client, without our port and listeners, to compare the bus with.
+//!
+//! It publishes the same messages to the same server, with as many in flight. The server checks message ids for
+//! duplicates, so publishing is also measured without ids.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,11 +12,13 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{Config, StorageType};
 use futures_util::StreamExt as _;
 
-use crate::bus::{CONSUME, IN_FLIGHT, PAYLOAD, SINGLE, id};
+use crate::bus::{BATCHES, CONSUME, IN_FLIGHT, PAYLOAD, SINGLE, id};
 use crate::options::Options;
 use crate::report::{Report, Row};
 
 pub(crate) const ENGINE: &str = "bare async-nats";
+
+const WITHOUT_IDS: &str = "publish, 256 in flight, no ids";
 
 pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options, round: usize) -> Result<()> {
     let context = async_nats::jetstream::new(async_nats::connect(url).await?);
@@ -22,7 +26,7 @@ pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options, r
         Config { name: "bare".into(), subjects: vec!["bare".into()], storage: StorageType::File, ..Config::default() };
     let stream = context.get_or_create_stream(stream).await?;
 
-    for (name, with_ids) in [(SINGLE, true), ("publish without ids", false)] {
+    for (name, with_ids) in [(SINGLE, true), (WITHOUT_IDS, false)] {
         let (began, mut acks) = (Instant::now(), VecDeque::with_capacity(IN_FLIGHT));
         for at in 0..options.messages() / 2 {
             if acks.len() == IN_FLIGHT
@@ -39,7 +43,7 @@ pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options, r
         for ack in acks {
             ack.await?;
         }
-        report.row(Row::rate(name, ENGINE, options.messages() / 2, began.elapsed()));
+        report.row(Row::new(name, ENGINE, options.messages() / 2, began.elapsed()));
     }
 
     let consumer = pull::Config {
@@ -50,11 +54,19 @@ pub(crate) async fn measure(report: &mut Report, url: &str, options: &Options, r
     };
     let consumer = stream.get_or_create_consumer("bare", consumer).await?;
     let began = Instant::now();
-    let mut arrivals = consumer.messages().await?;
+    let mut messages = consumer.messages().await?;
     for _ in 0..options.messages() {
-        let arrival = arrivals.next().await.context("the stream ended")??;
-        arrival.ack().await.map_err(|error| anyhow::anyhow!(error))?;
+        let message = messages.next().await.context("the stream of messages ended")??;
+        message.ack().await.map_err(|error| anyhow::anyhow!(error))?;
     }
-    report.row(Row::rate(CONSUME, ENGINE, options.messages(), began.elapsed()));
+    report.row(Row::new(CONSUME, ENGINE, options.messages(), began.elapsed()));
     Ok(())
+}
+
+/// Notes beside each row of the bus how it compares with the bare client.
+pub(crate) fn compare(report: &mut Report, engine: &str) {
+    // The bare client does not batch, but has as many messages in flight.
+    for (row, base) in [(BATCHES, SINGLE), (SINGLE, SINGLE), (CONSUME, CONSUME)] {
+        report.compare((row, engine), (base, ENGINE));
+    }
 }

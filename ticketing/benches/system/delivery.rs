@@ -1,4 +1,4 @@
-//! When the services have told each other everything.
+//! Delivery of events, observed through the services' metrics.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -8,9 +8,9 @@ use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 
 use crate::http::{Connection, get};
-use crate::server::Server;
+use crate::system::System;
 
-/// Who hears what; without this list, a listener that has handled nothing yet would not be missed.
+/// All listeners. A listener that has not handled anything yet has no metric, so they cannot be read from `/metrics`.
 const LISTENERS: [&str; 12] = [
     "orders_ticket-created",
     "orders_ticket-updated",
@@ -27,17 +27,17 @@ const LISTENERS: [&str; 12] = [
 ];
 
 const POLL: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How often in a row nothing may have moved before it counts as settled: between an event and the one that follows
-/// from it lies a write.
+/// How many polls in a row must find nothing pending and no progress. A single one could fall between the handling of
+/// an event and the publication of the event it causes.
 const QUIET_POLLS: u32 = 5;
 
-/// What `/metrics` says: the value of each series.
+/// The value of each event and outbox series, summed over the processes.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Metrics(BTreeMap<String, f64>);
 
-/// A connection to the admin port of each process.
+/// Connections to the admin ports of all processes.
 pub(crate) struct Admin(Vec<Connection>);
 
 impl Admin {
@@ -45,7 +45,6 @@ impl Admin {
         Ok(Self(try_join_all(addresses.iter().copied().map(Connection::open)).await?))
     }
 
-    /// What all of them say.
     pub(crate) async fn metrics(&mut self) -> Result<Metrics> {
         let mut metrics = Metrics::default();
         for process in &mut self.0 {
@@ -68,23 +67,23 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn published(&self, subject: &str) -> f64 {
+    fn published(&self, subject: &str) -> f64 {
         self.value("events_published_total", "subject", subject)
     }
 
-    /// How many events a listener is done with.
+    /// The number of events that a listener has handled or rejected.
     pub(crate) fn handled(&self, listener: &str) -> f64 {
         let count = |name| self.value(name, "listener", listener);
         count("events_handled_total") + count("events_dead_lettered_total")
     }
 
-    /// The listeners with dead letters, and how many.
+    /// The series of each listener with dead letters, and their number.
     pub(crate) fn dead_letters(&self) -> Vec<String> {
         let letters = self.0.iter().filter(|(series, _)| series.starts_with("events_dead_lettered_total"));
         letters.map(|(series, count)| format!("{series} {count}")).collect()
     }
 
-    /// What is still under way.
+    /// Describes what is still undelivered.
     fn pending(&self) -> Vec<String> {
         let listeners = LISTENERS.into_iter().filter_map(|listener| {
             let (_, subject) = listener.split_once('_')?;
@@ -100,10 +99,10 @@ impl Metrics {
     }
 }
 
-/// Waits until every event is published and handled by everybody who hears it; returns since when that was so.
-pub(crate) async fn settled(server: &Server) -> Result<Instant> {
+/// Waits until every event is published and handled by all its listeners, and returns the time when that was reached.
+pub(crate) async fn wait_until_delivered(system: &System) -> Result<Instant> {
     let began = Instant::now();
-    let mut admin = Admin::open(&server.admin).await?;
+    let mut admin = Admin::open(&system.admin).await?;
     let (mut last, mut since, mut quiet) = (Metrics::default(), began, 0);
     loop {
         let metrics = admin.metrics().await?;
@@ -116,7 +115,7 @@ pub(crate) async fn settled(server: &Server) -> Result<Instant> {
         if quiet == QUIET_POLLS {
             return Ok(since);
         }
-        ensure!(began.elapsed() < PATIENCE, "not settled within {PATIENCE:?}: {}", pending.join(", "));
+        ensure!(began.elapsed() < TIMEOUT, "events not delivered within {TIMEOUT:?}: {}", pending.join(", "));
         tokio::time::sleep(POLL).await;
     }
 }

@@ -1,0 +1,133 @@
+//! Where a system keeps its data, and how its processes are started.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use testing::servers::{self, Server};
+
+use crate::process::Process;
+use crate::services::{self, Ports, Ready, SERVICES};
+
+/// A data directory and, for a spread system, the servers it needs. It outlives the processes of a system.
+pub(crate) struct Deployment {
+    directory: PathBuf,
+    /// `None` for a system in one process.
+    servers: Option<Servers>,
+}
+
+/// MongoDB, NATS, Redis and the Stripe simulator.
+struct Servers {
+    mongo: Server,
+    nats: Server,
+    redis: Server,
+    simulator: String,
+    _stripe: Process,
+}
+
+/// A process to start.
+pub(crate) struct ProcessSpec {
+    pub(crate) name: &'static str,
+    pub(crate) command: Command,
+    /// The prefix of the paths it answers, after `/api`.
+    pub(crate) api_prefix: Option<&'static str>,
+    /// Finds its addresses in its output once it is ready.
+    pub(crate) ready: fn(&str) -> Option<Addresses>,
+}
+
+/// The addresses of a process that is ready.
+pub(crate) struct Addresses {
+    pub(crate) http: Option<SocketAddr>,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Deployment {
+    /// A system in one process.
+    pub(crate) fn whole(directory: PathBuf) -> Result<Self> {
+        std::fs::create_dir(&directory)?;
+        Ok(Self { directory, servers: None })
+    }
+
+    /// A process per service, with its own empty servers.
+    pub(crate) async fn spread(directory: PathBuf) -> Result<Self> {
+        std::fs::create_dir(&directory)?;
+        let start = async |program| {
+            Server::start(program)
+                .await
+                .context("--spread needs mongod (or TEST_MONGO_COMMAND), nats-server and redis-server")
+        };
+        let (mongo, nats, redis) =
+            (start(servers::mongo()).await?, start(servers::NATS).await?, start(servers::REDIS).await?);
+        let mut stripe = services::command("stripe-simulator");
+        stripe.args(["--port", "0", "--file"]).arg(directory.join("stripe.db"));
+        let mut stripe = Process::start(stripe, &directory.join("stripe-simulator.log"))?;
+        let simulator = stripe.wait_for_output(|output| output.lines().find_map(services::simulator)).await?;
+        let servers = Servers { mongo, nats, redis, simulator, _stripe: stripe };
+        Ok(Self { directory, servers: Some(servers) })
+    }
+
+    /// The log file of a process.
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.directory.join(name).with_extension("log")
+    }
+
+    /// The processes to start. Orders expire after `expiration`, or after the default.
+    pub(crate) fn processes(&self, expiration: Option<Duration>) -> Vec<ProcessSpec> {
+        let mut processes = match &self.servers {
+            Some(servers) => SERVICES.map(|(name, api_prefix)| servers.service(name, api_prefix)).into(),
+            None => vec![whole(&self.directory.join("data"))],
+        };
+        if let Some(expiration) = expiration {
+            for process in &mut processes {
+                process.command.env("ORDER_EXPIRATION_SECONDS", expiration.as_secs().to_string());
+            }
+        }
+        processes
+    }
+}
+
+impl Servers {
+    fn service(&self, name: &'static str, api_prefix: Option<&'static str>) -> ProcessSpec {
+        let ports = Ports { mongo: self.mongo.port(), nats: self.nats.port(), redis: self.redis.port() };
+        let mut command = services::service(name, &ports);
+        if name == "payments" {
+            command.env("STRIPE_API_BASE", &self.simulator);
+        }
+        let ready = |output: &str| {
+            let Ready { http, admin, .. } = output.lines().find_map(Ready::parse)?;
+            Some(Addresses { http, admin })
+        };
+        ProcessSpec { name, command, api_prefix, ready }
+    }
+}
+
+fn whole(data: &Path) -> ProcessSpec {
+    let mut command = services::command("ticketing");
+    command.args(["--port", "0", "--admin-port", "0", "--data-dir"]).arg(data);
+    let ready = |output: &str| {
+        let address = |label| output.lines().find_map(|line| address(line, label));
+        Some(Addresses { http: Some(address("API")?), admin: address("Admin")? })
+    };
+    ProcessSpec { name: "ticketing", command, api_prefix: Some(""), ready }
+}
+
+/// Parses the address in a start-up line such as `API       http://127.0.0.1:41973/api`.
+fn address(line: &str, label: &str) -> Option<SocketAddr> {
+    let url = line.trim().strip_prefix(label)?.trim_start().strip_prefix("http://")?;
+    url.split(['/', ' ']).next()?.parse().ok()
+}
+
+/// Builds the binaries of all services with this benchmark's profile, into the same directory.
+pub(crate) fn build_services() -> Result<()> {
+    let directory = services::path("ticketing").parent().map(Path::to_owned).unwrap_or_default();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--workspace", "--bins"]);
+    if directory.ends_with("release") {
+        command.arg("--release");
+    }
+    let built = command.arg("--target-dir").args(directory.parent()).status().context("could not run cargo")?;
+    ensure!(built.success(), "cargo could not build the services");
+    Ok(())
+}
