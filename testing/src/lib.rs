@@ -33,22 +33,22 @@ use common::store::{Database, Store};
 pub use interruptible::InterruptibleBus;
 
 /// What a service under test stands on: a directory, a clock at a fixed time, and sessions.
-pub struct Ground {
+pub struct TestEnv {
     directory: TempDir,
     /// The clock of everything made here. It stands still until it is advanced.
     pub clock: ManualClock,
-    /// Signs the sessions of [`Ground::user`].
+    /// Signs the sessions of [`TestEnv::user`].
     pub sessions: Sessions,
 }
 
-impl Default for Ground {
+impl Default for TestEnv {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Ground {
-    /// A ground of its own, at noon of 31 January 2026.
+impl TestEnv {
+    /// A env of its own, at noon of 31 January 2026.
     ///
     /// # Panics
     ///
@@ -102,7 +102,7 @@ pub struct TestUser {
 }
 
 /// A service in a test.
-pub struct TestService {
+pub struct TestApp {
     routes: Router,
     listeners: Vec<RegisteredListener>,
     /// In a mutex, so that threads can share the service: a worker by itself may not be shared.
@@ -110,7 +110,7 @@ pub struct TestService {
     database: Option<Database>,
 }
 
-impl TestService {
+impl TestApp {
     /// Puts a service under test. `database` is the one whose outbox [`published`](Self::published) takes from.
     pub fn new(service: Service, database: Option<Database>) -> Self {
         let Service { routes, listeners, workers, .. } = service;

@@ -17,7 +17,7 @@ use common::service::Service;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use testing::contract::soon;
-use testing::{Reply, TestService};
+use testing::{Reply, TestApp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -52,8 +52,8 @@ async fn panics() {
     panic!("the secret inside");
 }
 
-fn service() -> TestService {
-    TestService::new(Service::new("things").routes(routes()), None)
+fn service() -> TestApp {
+    TestApp::new(Service::new("things").routes(routes()), None)
 }
 
 fn request_id(reply: &Reply) -> &str {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use common::session::{CurrentUser, cookie};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto};
 use serde_json::{Value, json};
-use testing::{Ground, TestUser};
+use testing::{TestEnv, TestUser};
 
 /// `{"alg":"none","typ":"JWT"}` and `{"alg":"HS512","typ":"JWT"}`.
 const NONE: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
@@ -19,8 +19,8 @@ fn signed(key: &[u8], claims: &Value) -> String {
     jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(key)).expect("a token")
 }
 
-fn claims(ground: &Ground, user: &TestUser) -> Value {
-    let now = common::clock::Clock::now(&ground.clock);
+fn claims(env: &TestEnv, user: &TestUser) -> Value {
+    let now = common::clock::Clock::now(&env.clock);
     json!({"id": user.id, "email": user.email, "iat": now.as_secs(), "exp": now.plus(HOUR).as_secs()})
 }
 
@@ -30,82 +30,82 @@ fn token(user: &TestUser) -> &str {
 
 #[test]
 fn a_token_says_who_it_was_signed_for() {
-    let ground = Ground::new();
-    let ann = ground.user("ann");
-    let iat = common::clock::Clock::now(&ground.clock).as_secs();
+    let env = TestEnv::new();
+    let ann = env.user("ann");
+    let iat = common::clock::Clock::now(&env.clock).as_secs();
     let user = CurrentUser { id: ann.id, email: "ann@test.com".into(), iat };
-    assert_eq!(ground.sessions.verify(token(&ann)), Some(user.clone()));
-    assert_eq!(ground.sessions.verify(&signed(KEY, &claims(&ground, &ann))), Some(user));
+    assert_eq!(env.sessions.verify(token(&ann)), Some(user.clone()));
+    assert_eq!(env.sessions.verify(&signed(KEY, &claims(&env, &ann))), Some(user));
 }
 
 #[test]
 fn a_token_ends_at_its_time_by_the_clock() {
-    let ground = Ground::new();
-    let ann = ground.user("ann");
-    ground.clock.advance(HOUR - Duration::from_millis(1));
-    assert!(ground.sessions.verify(token(&ann)).is_some());
-    ground.clock.advance(Duration::from_millis(1));
-    assert_eq!(ground.sessions.verify(token(&ann)), None);
+    let env = TestEnv::new();
+    let ann = env.user("ann");
+    env.clock.advance(HOUR - Duration::from_millis(1));
+    assert!(env.sessions.verify(token(&ann)).is_some());
+    env.clock.advance(Duration::from_millis(1));
+    assert_eq!(env.sessions.verify(token(&ann)), None);
 }
 
 #[test]
 fn a_token_without_an_end_or_an_owner_is_none() {
-    let ground = Ground::new();
-    let ann = ground.user("ann");
+    let env = TestEnv::new();
+    let ann = env.user("ann");
     for missing in ["exp", "id", "email", "iat"] {
-        let mut claims = claims(&ground, &ann);
+        let mut claims = claims(&env, &ann);
         claims.as_object_mut().unwrap().remove(missing);
-        assert_eq!(ground.sessions.verify(&signed(KEY, &claims)), None, "{missing}");
+        assert_eq!(env.sessions.verify(&signed(KEY, &claims)), None, "{missing}");
     }
     for (field, value) in [("exp", json!("soon")), ("exp", json!(null)), ("id", json!("x")), ("email", json!(1))] {
-        let mut claims = claims(&ground, &ann);
+        let mut claims = claims(&env, &ann);
         claims[field] = value;
-        assert_eq!(ground.sessions.verify(&signed(KEY, &claims)), None, "{claims}");
+        assert_eq!(env.sessions.verify(&signed(KEY, &claims)), None, "{claims}");
     }
 }
 
 #[test]
 fn a_token_of_another_key_or_algorithm_is_none() {
-    let ground = Ground::new();
-    let ann = ground.user("ann");
-    assert_eq!(ground.sessions.verify(&signed(b"another key", &claims(&ground, &ann))), None);
+    let env = TestEnv::new();
+    let ann = env.user("ann");
+    assert_eq!(env.sessions.verify(&signed(b"another key", &claims(&env, &ann))), None);
 
     let parts: Vec<&str> = token(&ann).split('.').collect();
     let (payload, signature) = (parts[1], parts[2]);
     for unsigned in [format!("{NONE}.{payload}."), format!("{NONE}.{payload}"), format!("{NONE}.{payload}.{signature}")]
     {
-        assert_eq!(ground.sessions.verify(&unsigned), None, "{unsigned}");
+        assert_eq!(env.sessions.verify(&unsigned), None, "{unsigned}");
     }
     // Rightly signed with our key, for whoever does not look at the algorithm.
     for header in [NONE, HS512] {
         let input = format!("{header}.{payload}");
         let signature = crypto::sign(input.as_bytes(), &EncodingKey::from_secret(KEY), Algorithm::HS256).unwrap();
-        assert_eq!(ground.sessions.verify(&format!("{input}.{signature}")), None, "{header}");
+        assert_eq!(env.sessions.verify(&format!("{input}.{signature}")), None, "{header}");
     }
 }
 
 #[test]
 fn a_token_that_was_tampered_with_is_none() {
-    let ground = Ground::new();
-    let (ann, bob) = (ground.user("ann"), ground.user("bob"));
+    let env = TestEnv::new();
+    let (ann, bob) = (env.user("ann"), env.user("bob"));
     let (of_ann, of_bob) = (token(&ann), token(&bob));
     let (body, _) = of_ann.rsplit_once('.').unwrap();
     let (_, signature) = of_bob.rsplit_once('.').unwrap();
     for broken in ["", ".", "..", "a.b.c", body, &format!("{body}."), &format!("{body}.{signature}")] {
-        assert_eq!(ground.sessions.verify(broken), None, "{broken}");
+        assert_eq!(env.sessions.verify(broken), None, "{broken}");
     }
 }
 
 #[test]
 fn the_session_is_found_among_other_cookies() {
-    let ground = Ground::new();
-    let ann = ground.user("ann");
+    let env = TestEnv::new();
+    let ann = env.user("ann");
     let user = |cookies: &[&str]| {
         let mut headers = HeaderMap::new();
         for cookie in cookies {
             headers.append(header::COOKIE, cookie.parse().unwrap());
         }
-        ground.sessions.current_user(&headers).map(|user| user.id)
+        env.sessions.current_user(&headers).map(|user| user.id)
     };
     let own = ann.cookie.as_str();
     assert_eq!(user(&[]), None);

@@ -7,18 +7,18 @@ use common::session::Sessions;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-use crate::{CURRENT_USER, TestApp, set_cookie};
+use crate::{AuthApp, CURRENT_USER, set_cookie};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
 async fn who_is_signed_in_is_told_who_they_are() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let reply = app.sign_up("Ann@test.com", "password").await;
     let (cookie, _) = set_cookie(&reply);
     let id = reply.expect(201)["id"].take();
-    let iat = app.ground.clock.now().as_secs();
-    app.ground.clock.advance(HOUR);
+    let iat = app.env.clock.now().as_secs();
+    app.env.clock.advance(HOUR);
     let expected = json!({"id": id, "email": "Ann@test.com", "iat": iat});
     assert_eq!(app.current_user(&cookie).await, expected);
     assert_eq!(app.current_user(&format!("theme=dark; {cookie}; a=b")).await, expected);
@@ -26,7 +26,7 @@ async fn who_is_signed_in_is_told_who_they_are() {
 
 #[tokio::test]
 async fn without_a_session_nobody_is_there() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     assert_eq!(app.service.get(CURRENT_USER).send().await.expect(200), json!({"currentUser": null}));
     for cookie in ["", "session", "session=", "session=a.b.c", "other=1"] {
         assert_eq!(app.current_user(cookie).await, Value::Null, "{cookie}");
@@ -35,18 +35,18 @@ async fn without_a_session_nobody_is_there() {
 
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_up() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let (cookie, _) = set_cookie(&app.sign_up("ann@test.com", "password").await);
-    app.ground.clock.advance(24 * HOUR - Duration::from_millis(1));
+    app.env.clock.advance(24 * HOUR - Duration::from_millis(1));
     assert_eq!(app.current_user(&cookie).await["email"], "ann@test.com");
-    app.ground.clock.advance(Duration::from_millis(1));
+    app.env.clock.advance(Duration::from_millis(1));
     assert_eq!(app.current_user(&cookie).await, Value::Null);
 }
 
 #[tokio::test]
 async fn forged_tokens_are_no_sessions() {
-    let app = TestApp::new();
-    let (id, now) = (UserId::generate(app.ground.clock.now()), app.ground.clock.now());
+    let app = AuthApp::new();
+    let (id, now) = (UserId::generate(app.env.clock.now()), app.env.clock.now());
     let claims = json!({"id": id, "email": "ann@test.com", "iat": now.as_secs(), "exp": now.plus(HOUR).as_secs()});
     let key = b"a key for tests";
     let sign = |claims: &Value, key| {
@@ -67,7 +67,7 @@ async fn forged_tokens_are_no_sessions() {
     let [_, others_payload, _] = parts(&others);
     // {"alg":"none","typ":"JWT"} and {"alg":"HS512","typ":"JWT"}
     let (none, hs512) = ("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9");
-    let other_key = Sessions::new(&"another key".into(), Arc::new(app.ground.clock.clone()));
+    let other_key = Sessions::new(&"another key".into(), Arc::new(app.env.clock.clone()));
 
     for token in [
         format!("{none}.{payload}."),

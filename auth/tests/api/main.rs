@@ -9,7 +9,7 @@ use auth::{AuthConfig, Hasher, SCHEMAS, service_with_hasher};
 use common::store::Database;
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
-use testing::{Ground, Reply, TestService};
+use testing::{Reply, TestApp, TestEnv};
 
 const SIGN_UP: &str = "/api/users/signup";
 const SIGN_IN: &str = "/api/users/signin";
@@ -18,24 +18,24 @@ const CURRENT_USER: &str = "/api/users/currentuser";
 
 const SECURE: AuthConfig = AuthConfig { session_hours: 24, cookie_secure: true };
 
-struct TestApp {
-    ground: Ground,
+struct AuthApp {
+    env: TestEnv,
     database: Database,
     hasher: Hasher,
-    service: TestService,
+    service: TestApp,
 }
 
-impl TestApp {
+impl AuthApp {
     fn new() -> Self {
         Self::with(SECURE, Hasher::default())
     }
 
     fn with(config: AuthConfig, hasher: Hasher) -> Self {
-        let ground = Ground::new();
-        let database = ground.database(|file| SqliteStore::open(file, SCHEMAS));
-        let service = service_with_hasher(&database, ground.sessions.clone(), config, hasher.clone());
-        let service = TestService::new(service, Some(database.clone()));
-        Self { ground, database, hasher, service }
+        let env = TestEnv::new();
+        let database = env.database(|file| SqliteStore::open(file, SCHEMAS));
+        let service = service_with_hasher(&database, env.sessions.clone(), config, hasher.clone());
+        let service = TestApp::new(service, Some(database.clone()));
+        Self { env, database, hasher, service }
     }
 
     async fn sign_up(&self, email: &str, password: &str) -> Reply {
@@ -77,7 +77,7 @@ fn expect_no_cookie(reply: &Reply) {
 
 /// What both sign-up and sign-in say to bodies that are not a JSON object.
 async fn expect_json_objects_only(path: &str) {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let body = r#"{"email": "ann@test.com", "password": "password"}"#;
     let send = |content_type: &'static str, body: String| {
         app.service.post(path).header("content-type", content_type).body(body).send()
@@ -93,7 +93,7 @@ async fn expect_json_objects_only(path: &str) {
 
 #[tokio::test]
 async fn other_methods_and_routes_are_refused() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     for path in [SIGN_UP, SIGN_IN, SIGN_OUT] {
         app.service.get(path).send().await.expect_error(405, "Method Not Allowed");
     }
@@ -103,7 +103,7 @@ async fn other_methods_and_routes_are_refused() {
 
 #[tokio::test]
 async fn no_events_are_published() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     app.sign_up("ann@test.com", "password").await.expect(201);
     app.sign_in("ann@test.com", "password").await.expect(200);
     assert_eq!(app.service.published().await, []);

@@ -4,14 +4,14 @@ use auth::{AuthConfig, Hasher};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::{SECURE, SIGN_IN, TestApp, expect_json_objects_only, expect_no_cookie, set_cookie};
+use crate::{AuthApp, SECURE, SIGN_IN, expect_json_objects_only, expect_no_cookie, set_cookie};
 
 const EMAIL: (&str, &str) = ("email", "Email must be valid");
 const PASSWORD: (&str, &str) = ("password", "You must supply a password");
 
 #[tokio::test]
 async fn who_knows_the_password_is_signed_in() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let user = app.sign_up("ann@test.com", "password").await.expect(201);
     let reply = app.sign_in("ann@test.com", "password").await;
     let (cookie, attributes) = set_cookie(&reply);
@@ -22,7 +22,7 @@ async fn who_knows_the_password_is_signed_in() {
 
 #[tokio::test]
 async fn session_and_cookie_are_as_configured() {
-    let app = TestApp::with(AuthConfig { session_hours: 2, cookie_secure: false }, Hasher::default());
+    let app = AuthApp::with(AuthConfig { session_hours: 2, cookie_secure: false }, Hasher::default());
     app.sign_up("ann@test.com", "password").await.expect(201);
     let (_, attributes) = set_cookie(&app.sign_in("ann@test.com", "password").await);
     assert_eq!(attributes, ["HttpOnly", "Max-Age=7200", "Path=/", "SameSite=Lax"]);
@@ -30,7 +30,7 @@ async fn session_and_cookie_are_as_configured() {
 
 #[tokio::test]
 async fn an_email_address_is_known_however_it_is_capitalised() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let user = app.sign_up("Ann@Test.com", "password").await.expect(201);
     for email in ["Ann@Test.com", "ann@test.com", " ANN@TEST.COM "] {
         assert_eq!(app.sign_in(email, "password").await.expect(200), user);
@@ -39,7 +39,7 @@ async fn an_email_address_is_known_however_it_is_capitalised() {
 
 #[tokio::test]
 async fn white_space_around_a_password_does_not_count() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     app.sign_up("ann@test.com", "  pass word ").await.expect(201);
     for password in ["  pass word ", "pass word", "pass word\n"] {
         app.sign_in("ann@test.com", password).await.expect(200);
@@ -49,7 +49,7 @@ async fn white_space_around_a_password_does_not_count() {
 
 #[tokio::test]
 async fn an_unknown_email_address_looks_and_costs_like_a_wrong_password() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     app.sign_up("ann@test.com", "password").await.expect(201);
     for (email, password) in [
         ("ann@test.com", "wrong password"),
@@ -68,7 +68,7 @@ async fn an_unknown_email_address_looks_and_costs_like_a_wrong_password() {
 
 #[tokio::test]
 async fn every_broken_rule_is_told_in_order() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let check = async |body: Value, wrong: &[(&str, &str)]| {
         let reply = app.post(SIGN_IN, &body).await;
         expect_no_cookie(&reply);
@@ -94,7 +94,7 @@ async fn only_json_objects_are_read() {
 
 #[tokio::test]
 async fn a_crowd_is_told_to_come_back_rather_than_piled_up() {
-    let app = TestApp::with(SECURE, Hasher::new(NonZeroUsize::MIN, 1));
+    let app = AuthApp::with(SECURE, Hasher::new(NonZeroUsize::MIN, 1));
     app.sign_up("ann@test.com", "password").await.expect(201);
     let replies = join_all((0..20).map(|_| app.sign_in("ann@test.com", "password"))).await;
     let (signed_in, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);

@@ -1,11 +1,11 @@
 use serde_json::json;
 
-use crate::{SIGN_OUT, TestApp, set_cookie};
+use crate::{AuthApp, SIGN_OUT, set_cookie};
 
 #[tokio::test]
 async fn the_cookie_is_cleared_signed_in_or_not() {
-    let app = TestApp::new();
-    let ann = app.ground.user("ann");
+    let app = AuthApp::new();
+    let ann = app.env.user("ann");
     for request in [
         app.service.post(SIGN_OUT),
         app.service.post(SIGN_OUT).by(&ann),

@@ -3,14 +3,14 @@ use common::store::Find;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::{SIGN_UP, TestApp, expect_json_objects_only, expect_no_cookie, set_cookie};
+use crate::{AuthApp, SIGN_UP, expect_json_objects_only, expect_no_cookie, set_cookie};
 
 const EMAIL: (&str, &str) = ("email", "Email must be valid");
 const PASSWORD: (&str, &str) = ("password", "Password must be between 8 and 128 characters");
 
 #[tokio::test]
 async fn a_new_user_is_signed_in() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let reply = app.sign_up("ann@test.com", "password").await;
     let (cookie, attributes) = set_cookie(&reply);
     assert_eq!(attributes, ["HttpOnly", "Max-Age=86400", "Path=/", "SameSite=Lax", "Secure"]);
@@ -22,13 +22,13 @@ async fn a_new_user_is_signed_in() {
 
 #[tokio::test]
 async fn an_email_address_is_shown_as_it_was_typed() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     assert_eq!(app.sign_up("  Ann.Lee@Test.com\n", "password").await.expect(201)["email"], "Ann.Lee@Test.com");
 }
 
 #[tokio::test]
 async fn an_email_address_is_taken_however_it_is_capitalised() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     app.sign_up("ann@test.com", "password").await.expect(201);
     for email in ["ann@test.com", "Ann@Test.COM", " ANN@TEST.COM "] {
         let reply = app.sign_up(email, "another password").await;
@@ -43,7 +43,7 @@ async fn an_email_address_is_taken_however_it_is_capitalised() {
 
 #[tokio::test]
 async fn of_twenty_who_want_an_email_address_at_once_one_gets_it() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let capitalised = |n: usize| -> String {
         let capitalise = |(i, letter): (usize, char)| match n >> i & 1 {
             1 => letter.to_ascii_uppercase(),
@@ -66,7 +66,7 @@ async fn of_twenty_who_want_an_email_address_at_once_one_gets_it() {
 
 #[tokio::test]
 async fn every_broken_rule_is_told_in_order() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     let (ok_email, ok_password) = (json!("ann@test.com"), json!("password"));
     let check = async |body: Value, wrong: &[(&str, &str)]| {
         let reply = app.post(SIGN_UP, &body).await;
@@ -95,7 +95,7 @@ async fn every_broken_rule_is_told_in_order() {
 
 #[tokio::test]
 async fn passwords_of_8_to_128_characters_are_taken() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     app.sign_up("ann@test.com", &"é".repeat(8)).await.expect(201);
     app.sign_up("bob@test.com", &"é".repeat(128)).await.expect(201);
     app.sign_up("eve@test.com", &format!("  {}\n", "p".repeat(128))).await.expect(201);
@@ -108,7 +108,7 @@ async fn only_json_objects_are_read() {
 
 #[tokio::test]
 async fn of_a_password_only_its_hash_is_stored() {
-    let app = TestApp::new();
+    let app = AuthApp::new();
     app.sign_up("Ann@test.com", "open sesame").await.expect(201);
     let find = Find { equal: vec![("lowercaseEmail", json!("ann@test.com"))], after: None, limit: 2 };
     let stored = app.database.store().find(SCHEMAS[0], find).await.unwrap();

@@ -13,7 +13,7 @@ use common::listener::{ListenError, Listener, Listeners};
 use common::service::Service;
 use common::trace::TraceParent;
 use engines::sqlite::SqliteBus;
-use testing::Ground;
+use testing::TestEnv;
 use testing::contract::soon;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -52,19 +52,19 @@ struct Running {
     handled: UnboundedReceiver<OrderId>,
     stop: CancellationToken,
     listener: JoinHandle<()>,
-    _ground: Ground,
+    _env: TestEnv,
 }
 
 fn start(script: Script) -> Running {
-    let ground = Ground::new();
-    let bus = Arc::new(SqliteBus::open(&ground.directory().join("bus.db")).expect("opened"));
+    let env = TestEnv::new();
+    let bus = Arc::new(SqliteBus::open(&env.directory().join("bus.db")).expect("opened"));
     let (sender, handled) = unbounded_channel();
     let state = Arc::new(State { script, attempts: AtomicU32::new(0), handled: sender, traces: Mutex::default() });
     let listeners = Listeners::new(state.clone()).on::<Scripted>();
     let listener = Service::new("orders").listeners(listeners).listeners.remove(0);
     let stop = CancellationToken::new();
     let listener = tokio::spawn(listener.run(bus.clone(), stop.clone()));
-    Running { bus, state, handled, stop, listener, _ground: ground }
+    Running { bus, state, handled, stop, listener, _env: env }
 }
 
 impl Running {

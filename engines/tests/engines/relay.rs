@@ -14,7 +14,7 @@ use engines::sqlite::{SqliteBus, SqliteStore};
 use serde::{Deserialize, Serialize};
 use testing::contract::soon;
 use testing::message;
-use testing::{Ground, InterruptibleBus};
+use testing::{InterruptibleBus, TestEnv};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +57,7 @@ impl Show {
 }
 
 struct System {
-    ground: Ground,
+    env: TestEnv,
     database: Database,
     shows: Collection<Show>,
     bus: Arc<InterruptibleBus>,
@@ -66,12 +66,12 @@ struct System {
 
 impl System {
     async fn new() -> Self {
-        let ground = Ground::new();
-        let database = ground.database(|file| SqliteStore::open(file, &[Show::SCHEMA]));
-        let bus = SqliteBus::open(&ground.directory().join("bus.db")).expect("opened");
+        let env = TestEnv::new();
+        let database = env.database(|file| SqliteStore::open(file, &[Show::SCHEMA]));
+        let bus = SqliteBus::open(&env.directory().join("bus.db")).expect("opened");
         let bus = Arc::new(InterruptibleBus::new(Arc::new(bus)));
         let reader = bus.subscribe(READER).await.expect("a subscription");
-        Self { ground, shows: database.collection(), database, bus, reader }
+        Self { env, shows: database.collection(), database, bus, reader }
     }
 
     fn start_relay(&self, stop: &CancellationToken) -> JoinHandle<()> {
@@ -80,7 +80,7 @@ impl System {
 
     /// Stores a new record, and returns the id of the message that announces it.
     async fn insert(&self) -> (TicketId, String) {
-        let show = Show { id: TicketId::generate(self.ground.clock.now()), version: 0 };
+        let show = Show { id: TicketId::generate(self.env.clock.now()), version: 0 };
         let event = show.event();
         let id = message(&event).id;
         self.shows.insert(&show, event).await.expect("stored");
@@ -129,7 +129,7 @@ async fn what_a_crash_left_in_the_outbox_is_published_at_the_start() {
         stored.push(system.insert().await.1);
     }
     // Nobody tells this one that there is something.
-    let database = Database::new(system.database.store().clone(), Arc::new(system.ground.clock.clone()));
+    let database = Database::new(system.database.store().clone(), Arc::new(system.env.clock.clone()));
     tokio::spawn(relay("shows", database, system.bus.clone(), CancellationToken::new()));
     assert_eq!(system.arrived(600).await, stored);
     system.outbox_is_empty().await;

@@ -17,7 +17,7 @@ async fn a_repeated_order_is_scheduled_once() {
     let order = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     let due = expiration.in_time(FIFTEEN_MINUTES);
     assert_eq!(expiration.jobs.count_due(due).await.unwrap(), 1);
-    expiration.ground.clock.advance(FIFTEEN_MINUTES);
+    expiration.env.clock.advance(FIFTEEN_MINUTES);
     assert_eq!(expiration.expired(1).await, [order]);
 }
 
@@ -27,7 +27,7 @@ async fn the_time_of_a_cancelled_order_is_not_reported() {
     let cancelled = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     let other = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     expiration.service.deliver(&order_cancelled(cancelled)).await;
-    expiration.ground.clock.advance(FIFTEEN_MINUTES);
+    expiration.env.clock.advance(FIFTEEN_MINUTES);
     assert_eq!(expiration.expired(1).await, [other]);
 }
 
@@ -37,7 +37,7 @@ async fn the_time_of_a_completed_order_is_not_reported() {
     let completed = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     let other = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     expiration.service.deliver(&order_completed(completed)).await;
-    expiration.ground.clock.advance(FIFTEEN_MINUTES);
+    expiration.env.clock.advance(FIFTEEN_MINUTES);
     assert_eq!(expiration.expired(1).await, [other]);
 }
 
@@ -48,7 +48,7 @@ async fn an_order_heard_of_after_its_end_is_reported_and_harms_nobody() {
     expiration.service.deliver(&order_cancelled(event.id)).await;
     expiration.service.deliver(&event).await;
     // The orders service knows that it is cancelled and does nothing.
-    expiration.ground.clock.advance(FIFTEEN_MINUTES);
+    expiration.env.clock.advance(FIFTEEN_MINUTES);
     assert_eq!(expiration.expired(1).await, [event.id]);
     expiration.idle().await;
 }
@@ -56,7 +56,7 @@ async fn an_order_heard_of_after_its_end_is_reported_and_harms_nobody() {
 #[tokio::test]
 async fn an_order_heard_of_after_its_time_is_reported_at_once() {
     let expiration = Expiration::start().await;
-    let event = order_created(expiration.ground.clock.now().minus(FIFTEEN_MINUTES));
+    let event = order_created(expiration.env.clock.now().minus(FIFTEEN_MINUTES));
     expiration.service.deliver_once(&event).await.unwrap();
     assert_eq!(expiration.expired(1).await, [event.id]);
 }
@@ -64,7 +64,7 @@ async fn an_order_heard_of_after_its_time_is_reported_at_once() {
 #[tokio::test]
 async fn the_trace_of_the_order_goes_on() {
     let expiration = Expiration::start().await;
-    let (trace, event) = (TraceParent::generate(), order_created(expiration.ground.clock.now()));
+    let (trace, event) = (TraceParent::generate(), order_created(expiration.env.clock.now()));
     trace.clone().scope(expiration.service.deliver_once(&event)).await.unwrap();
     let deliveries = soon("the expiration", expiration.orders.next(1)).await.unwrap();
     assert_eq!(deliveries[0].message.traceparent, Some(trace));

@@ -20,47 +20,47 @@ use common::money::Money;
 use engines::sqlite::SqliteBus;
 use engines::sqlite::SqliteJobs;
 use testing::contract::soon;
-use testing::{Ground, InterruptibleBus, TestService, Workers};
+use testing::{InterruptibleBus, TestApp, TestEnv, Workers};
 
 const ORDERS: Durable = Durable { name: "orders_expiration-complete", subject: Subject::ExpirationComplete };
 
 /// The service with its workers at work, and what the orders service would hear of it.
 struct Expiration {
-    ground: Ground,
+    env: TestEnv,
     bus: Arc<InterruptibleBus>,
     jobs: Arc<dyn DelayedJobs>,
-    service: TestService,
+    service: TestApp,
     workers: Workers,
     orders: Box<dyn Subscription>,
 }
 
 impl Expiration {
     async fn start() -> Self {
-        Self::start_on(Ground::new()).await
+        Self::start_on(TestEnv::new()).await
     }
 
-    async fn start_on(ground: Ground) -> Self {
-        let open = |name| ground.directory().join(name);
+    async fn start_on(env: TestEnv) -> Self {
+        let open = |name| env.directory().join(name);
         let bus = SqliteBus::open(&open("bus.db")).expect("a bus");
         let bus = Arc::new(InterruptibleBus::new(Arc::new(bus)));
         let jobs: Arc<dyn DelayedJobs> = Arc::new(SqliteJobs::open(&open("jobs.db")).expect("jobs"));
-        let service = expiration::service(jobs.clone(), bus.clone(), Arc::new(ground.clock.clone()));
-        let mut service = TestService::new(service, None);
+        let service = expiration::service(jobs.clone(), bus.clone(), Arc::new(env.clock.clone()));
+        let mut service = TestApp::new(service, None);
         let orders = bus.subscribe(ORDERS).await.expect("a subscription");
         let workers = service.start_workers();
-        Self { ground, bus, jobs, service, workers, orders }
+        Self { env, bus, jobs, service, workers, orders }
     }
 
     /// Stops it wherever it is; time goes on, and it starts again.
     async fn crash_and_restart_after(self, pause: Duration) -> Self {
-        let Self { ground, bus, jobs, service, workers, orders } = self;
+        let Self { env, bus, jobs, service, workers, orders } = self;
         drop((workers, service, orders, jobs, bus));
-        ground.clock.advance(pause);
-        Self::start_on(ground).await
+        env.clock.advance(pause);
+        Self::start_on(env).await
     }
 
     fn in_time(&self, time: Duration) -> Timestamp {
-        self.ground.clock.now().plus(time)
+        self.env.clock.now().plus(time)
     }
 
     /// Announces a new order, twice.

@@ -19,9 +19,9 @@ async fn an_order_expires_at_its_time_and_not_before() {
     let expiration = Expiration::start().await;
     let later = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     let earlier = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES - MILLISECOND)).await;
-    expiration.ground.clock.advance(FIFTEEN_MINUTES - MILLISECOND);
+    expiration.env.clock.advance(FIFTEEN_MINUTES - MILLISECOND);
     assert_eq!(expiration.expired(1).await, [earlier]);
-    expiration.ground.clock.advance(MILLISECOND);
+    expiration.env.clock.advance(MILLISECOND);
     assert_eq!(expiration.expired(1).await, [later]);
 }
 
@@ -32,7 +32,7 @@ async fn an_earlier_order_wakes_the_worker() {
     // Each round meets the worker on its way to sleep, or asleep. All of them end before it would wake by itself.
     for _ in 0..100 {
         let order = expiration.order_created(expiration.in_time(MILLISECOND)).await;
-        expiration.ground.clock.advance(MILLISECOND);
+        expiration.env.clock.advance(MILLISECOND);
         assert_eq!(expiration.expired(1).await, [order]);
     }
 }
@@ -43,10 +43,10 @@ async fn a_sleeping_worker_sees_what_another_replica_has_left() {
     let event = crate::order_created(expiration.in_time(SECOND));
     let job = common::jobs::Job { id: event.id.to_string(), due: event.expires_at, payload: String::new() };
     // By now the worker sleeps, for as long as it ever does.
-    let first = expiration.order_created(expiration.ground.clock.now()).await;
+    let first = expiration.order_created(expiration.env.clock.now()).await;
     assert_eq!(expiration.expired(1).await, [first]);
     expiration.jobs.schedule(&job).await.unwrap();
-    expiration.ground.clock.advance(Duration::from_secs(60));
+    expiration.env.clock.advance(Duration::from_secs(60));
     assert_eq!(expiration.expired(1).await, [event.id]);
 }
 
@@ -69,7 +69,7 @@ async fn a_crash_between_publishing_and_forgetting_repeats_what_the_bus_then_dro
     expiration.bus.publish(&[message(&ExpirationComplete { order_id: crashed.id })]).await.unwrap();
 
     let expiration = expiration.crash_and_restart_after(FIFTEEN_MINUTES + SECOND).await;
-    let next = expiration.order_created(expiration.ground.clock.now()).await;
+    let next = expiration.order_created(expiration.env.clock.now()).await;
     // The first was reported again, to no effect.
     assert_eq!(expiration.expired(2).await, [crashed.id, next]);
     expiration.idle().await;
@@ -80,10 +80,10 @@ async fn what_can_not_be_published_is_kept_and_published_when_the_bus_is_back() 
     let expiration = Expiration::start().await;
     let order = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
     expiration.bus.interrupt();
-    expiration.ground.clock.advance(FIFTEEN_MINUTES);
+    expiration.env.clock.advance(FIFTEEN_MINUTES);
     for attempts in 1..=3 {
         soon("an attempt", expiration.bus.refused(attempts)).await;
-        assert_eq!(expiration.jobs.count_due(expiration.ground.clock.now()).await.unwrap(), 1);
+        assert_eq!(expiration.jobs.count_due(expiration.env.clock.now()).await.unwrap(), 1);
         // The worker may not rest yet: time goes on until it tries again.
         soon("another attempt", async {
             tokio::select! {
@@ -116,7 +116,7 @@ async fn twenty_thousand_at_one_instant_all_expire_once() {
             delivered.unwrap();
         }
     }
-    expiration.ground.clock.advance(FIFTEEN_MINUTES);
+    expiration.env.clock.advance(FIFTEEN_MINUTES);
     let expired = expiration.expired(MANY).await;
     assert_eq!(counted(expired), counted(events.into_iter().map(|event| event.id)));
 }
@@ -130,14 +130,14 @@ async fn it_stops_when_told() {
     // Also while it waits for the bus.
     let expiration = Expiration::start().await;
     expiration.bus.interrupt();
-    expiration.order_created(expiration.ground.clock.now()).await;
+    expiration.order_created(expiration.env.clock.now()).await;
     soon("an attempt", expiration.bus.refused(1)).await;
     soon("the worker's end", expiration.workers.stop()).await;
 }
 
 async fn time_goes_on(expiration: &Expiration) {
     loop {
-        expiration.ground.clock.advance(SECOND);
+        expiration.env.clock.advance(SECOND);
         tokio::task::yield_now().await;
     }
 }

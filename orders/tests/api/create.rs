@@ -1,13 +1,13 @@
 use common::events::Subject;
 use serde_json::{Value, json};
 
-use crate::{ORDERS, TestApp, expect_session_first, id_of, unknown_ticket, updated};
+use crate::{ORDERS, OrdersApp, expect_session_first, id_of, unknown_ticket, updated};
 
 const TICKET_ID: (&str, &str) = ("ticketId", "TicketId must be provided");
 
 #[tokio::test]
 async fn a_new_order_is_shown_and_announced() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     let order = app.order(&app.buyer, ticket).await.expect(201);
     let id = id_of(&order);
@@ -29,7 +29,7 @@ async fn a_new_order_is_shown_and_announced() {
 
 #[tokio::test]
 async fn an_order_keeps_the_ticket_as_it_was() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     app.service.deliver(&created).await;
     app.service.deliver(&updated(&created, 1, "Opera", 2500)).await;
@@ -41,7 +41,7 @@ async fn an_order_keeps_the_ticket_as_it_was() {
 
 #[tokio::test]
 async fn a_ticket_that_never_was_is_not_found() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     app.ticket().await;
     app.order(&app.buyer, unknown_ticket()).await.expect_error(404, "Not Found");
     assert_eq!(app.service.published().await, []);
@@ -50,7 +50,7 @@ async fn a_ticket_that_never_was_is_not_found() {
 /// The first look finds nothing: the request is polled before the event.
 #[tokio::test]
 async fn a_ticket_that_is_just_arriving_is_waited_for() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     let (order, ()) = tokio::join!(app.order(&app.buyer, created.id), app.service.deliver(&created));
     assert_eq!(order.expect(201)["ticket"]["id"], created.id.to_string());
@@ -58,10 +58,10 @@ async fn a_ticket_that_is_just_arriving_is_waited_for() {
 
 #[tokio::test]
 async fn a_reserved_ticket_is_refused() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     app.placed_order_of(ticket).await;
-    for buyer in [&app.ground.user("eve"), &app.buyer] {
+    for buyer in [&app.env.user("eve"), &app.buyer] {
         app.order(buyer, ticket).await.expect_error(400, "Ticket is already reserved");
     }
     assert_eq!(app.service.published().await, []);
@@ -69,7 +69,7 @@ async fn a_reserved_ticket_is_refused() {
 
 #[tokio::test]
 async fn what_names_no_ticket_is_refused() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     let good = json!({"ticketId": ticket.to_string()}).to_string();
     let post = || app.service.post(ORDERS).by(&app.buyer);
@@ -91,7 +91,7 @@ async fn what_names_no_ticket_is_refused() {
 
 #[tokio::test]
 async fn the_session_is_checked_first() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     expect_session_first(&app, || app.service.post(ORDERS).body("{")).await;
     expect_session_first(&app, || app.service.post(ORDERS).json(&json!({"ticketId": ticket.to_string()}))).await;
@@ -99,7 +99,7 @@ async fn the_session_is_checked_first() {
 
 #[tokio::test]
 async fn clients_set_nothing_but_the_ticket() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await.to_string();
     let foreign = "0123456789abcdef01234567";
     let body = json!({

@@ -1,11 +1,11 @@
 use common::events::Subject;
 use serde_json::{Value, json};
 
-use crate::{ORDERS, TestApp, ended, expect_session_first, path, time_is_up, unknown_order};
+use crate::{ORDERS, OrdersApp, ended, expect_session_first, path, time_is_up, unknown_order};
 
 #[tokio::test]
 async fn a_cancelled_order_is_announced_once() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     let before = app.found(order).await;
     for _ in 0..2 {
@@ -21,7 +21,7 @@ async fn a_cancelled_order_is_announced_once() {
 
 #[tokio::test]
 async fn twenty_cancellations_at_once_are_one_change() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     for reply in futures_util::future::join_all((0..20).map(|_| app.cancel(order))).await {
         reply.expect(204);
@@ -32,7 +32,7 @@ async fn twenty_cancellations_at_once_are_one_change() {
 
 #[tokio::test]
 async fn an_order_cancelled_by_time_may_be_cancelled_again() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     app.let_orders_expire();
     app.service.deliver(&time_is_up(order)).await;
@@ -43,7 +43,7 @@ async fn an_order_cancelled_by_time_may_be_cancelled_again() {
 
 #[tokio::test]
 async fn a_complete_order_is_not_cancelled() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     app.service.deliver(&app.payment_created(order)).await;
     app.service.published().await;
@@ -54,8 +54,8 @@ async fn a_complete_order_is_not_cancelled() {
 /// Session, existence, ownership, state: each request is wrong from one of them on.
 #[tokio::test]
 async fn checks_run_in_their_order() {
-    let app = TestApp::new();
-    let other = app.ground.user("eve");
+    let app = OrdersApp::new();
+    let other = app.env.user("eve");
     let unknown = unknown_order().to_string();
     for id in [&unknown, "1", "zzzzzzzzzzzzzzzzzzzzzzzz", "0123456789abcdef012345678", "%ff"] {
         let path = format!("{ORDERS}/{id}");

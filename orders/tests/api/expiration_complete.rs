@@ -3,19 +3,19 @@ use std::time::Duration;
 use common::events::Subject;
 use serde_json::json;
 
-use crate::{RESERVATION, TestApp, ended, time_is_up, unknown_order};
+use crate::{OrdersApp, RESERVATION, ended, time_is_up, unknown_order};
 
 #[tokio::test]
 async fn an_order_is_cancelled_once_and_no_earlier_than_its_time_is_up() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     let mut expected = app.found(order).await;
     app.expect_retry(&time_is_up(order)).await;
-    app.ground.clock.advance(RESERVATION - Duration::from_millis(1));
+    app.env.clock.advance(RESERVATION - Duration::from_millis(1));
     app.expect_retry(&time_is_up(order)).await;
     app.expect_unchanged(order, "created", 0).await;
 
-    app.ground.clock.advance(Duration::from_millis(1));
+    app.env.clock.advance(Duration::from_millis(1));
     app.service.deliver(&time_is_up(order)).await;
     (expected["status"], expected["version"]) = (json!("cancelled"), json!(1));
     assert_eq!(app.found(order).await, expected);
@@ -24,7 +24,7 @@ async fn an_order_is_cancelled_once_and_no_earlier_than_its_time_is_up() {
 
 #[tokio::test]
 async fn an_expired_order_sets_its_ticket_free() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     let order = app.placed_order_of(ticket).await;
     app.let_orders_expire();
@@ -36,7 +36,7 @@ async fn an_expired_order_sets_its_ticket_free() {
 
 #[tokio::test]
 async fn a_complete_order_is_never_cancelled() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     app.service.deliver(&app.payment_created(order)).await;
     app.service.published().await;
@@ -47,7 +47,7 @@ async fn a_complete_order_is_never_cancelled() {
 
 #[tokio::test]
 async fn an_order_its_buyer_cancelled_stays_as_it_is() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     app.cancel(order).await.expect(204);
     app.service.published().await;
@@ -58,7 +58,7 @@ async fn an_order_its_buyer_cancelled_stays_as_it_is() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_rejected() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     app.expect_reject(&time_is_up(unknown_order())).await;
     app.expect_events_only(Subject::ExpirationComplete).await;
 }

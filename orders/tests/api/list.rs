@@ -1,12 +1,12 @@
 use common::ids::OrderId;
 use testing::{Reply, TestUser};
 
-use crate::{ORDERS, TestApp, expect_session_first, id_of, unknown_order};
+use crate::{ORDERS, OrdersApp, expect_session_first, id_of, unknown_order};
 
 const LIMIT: (&str, &str) = ("limit", "Limit must be between 1 and 200");
 const AFTER: (&str, &str) = ("after", "After must be an id");
 
-impl TestApp {
+impl OrdersApp {
     /// Places orders and returns them as the list shows them: the newest first.
     async fn placed_orders(&self, count: usize) -> Vec<OrderId> {
         let mut orders = Vec::new();
@@ -32,8 +32,8 @@ fn next(reply: &Reply) -> Option<String> {
 
 #[tokio::test]
 async fn the_callers_orders_are_shown_the_newest_first() {
-    let app = TestApp::new();
-    let other = app.ground.user("eve");
+    let app = OrdersApp::new();
+    let other = app.env.user("eve");
     assert_eq!(app.page(&app.buyer, "").await, (vec![], None));
     let first = app.placed_order().await;
     let others = id_of(&app.order(&other, app.ticket().await).await.expect(201));
@@ -48,7 +48,7 @@ async fn the_callers_orders_are_shown_the_newest_first() {
 
 #[tokio::test]
 async fn fifty_are_shown_unless_another_limit_is_asked_for() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let orders = app.placed_orders(51).await;
     let (shown, next) = app.page(&app.buyer, "").await;
     assert_eq!(shown, orders[..50]);
@@ -61,7 +61,7 @@ async fn fifty_are_shown_unless_another_limit_is_asked_for() {
 
 #[tokio::test]
 async fn following_the_links_visits_everything_once() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let orders = app.placed_orders(23).await;
     for limit in [1, 7, 22, 23, 24] {
         let (mut visited, mut query) = (Vec::new(), Some(format!("?limit={limit}")));
@@ -78,7 +78,7 @@ async fn following_the_links_visits_everything_once() {
 
 #[tokio::test]
 async fn bad_limits_and_places_are_refused() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let get = |query: &str| app.service.get(&format!("{ORDERS}?{query}")).by(&app.buyer).send();
     for limit in ["0", "201", "-1", "1.5", "abc", "", "99999999999999999999999"] {
         get(&format!("limit={limit}")).await.expect_invalid(&[LIMIT]);

@@ -20,32 +20,32 @@ use common::money::Money;
 use engines::sqlite::SqliteStore;
 use orders::OrdersConfig;
 use serde_json::{Value, json};
-use testing::{Ground, Reply, TestRequest, TestService, TestUser};
+use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser};
 
 const ORDERS: &str = "/api/orders";
 
 /// How long the orders of these tests last.
 const RESERVATION: Duration = Duration::from_secs(900);
 
-struct TestApp {
-    ground: Ground,
-    service: TestService,
+struct OrdersApp {
+    env: TestEnv,
+    service: TestApp,
     buyer: TestUser,
 }
 
-impl TestApp {
+impl OrdersApp {
     fn new() -> Self {
-        let ground = Ground::new();
-        let database = ground.database(|file| SqliteStore::open(file, orders::SCHEMAS));
+        let env = TestEnv::new();
+        let database = env.database(|file| SqliteStore::open(file, orders::SCHEMAS));
         let config = OrdersConfig { order_expiration_seconds: 900 };
-        let service = orders::service(&database, ground.sessions.clone(), &config);
-        let (service, buyer) = (TestService::new(service, Some(database)), ground.user("bob"));
-        Self { ground, service, buyer }
+        let service = orders::service(&database, env.sessions.clone(), &config);
+        let (service, buyer) = (TestApp::new(service, Some(database)), env.user("bob"));
+        Self { env, service, buyer }
     }
 
     /// What the tickets service tells of a new ticket.
     fn ticket_created(&self) -> TicketCreated {
-        let now = self.ground.clock.now();
+        let now = self.env.clock.now();
         TicketCreated {
             id: TicketId::generate(now),
             version: 0,
@@ -96,12 +96,12 @@ impl TestApp {
 
     /// What the payments service tells when the price of an order is authorised.
     fn payment_created(&self, order_id: OrderId) -> PaymentCreated {
-        PaymentCreated { id: PaymentId::generate(self.ground.clock.now()), order_id, stripe_id: "pi_1".into() }
+        PaymentCreated { id: PaymentId::generate(self.env.clock.now()), order_id, stripe_id: "pi_1".into() }
     }
 
     /// Lets the time of every order so far run out.
     fn let_orders_expire(&self) {
-        self.ground.clock.advance(RESERVATION);
+        self.env.clock.advance(RESERVATION);
     }
 
     /// Delivers an event that must be put off.
@@ -160,9 +160,9 @@ fn ended(subject: Subject, order: &Value) -> (Subject, Value) {
 }
 
 /// Expects that a route asks for a session before all else.
-async fn expect_session_first(app: &TestApp, request: impl Fn() -> TestRequest) {
+async fn expect_session_first(app: &OrdersApp, request: impl Fn() -> TestRequest) {
     request().send().await.expect_error(401, "Not authorized");
-    for cookie in app.ground.bad_cookies() {
+    for cookie in app.env.bad_cookies() {
         request().header("cookie", &cookie).send().await.expect_error(401, "Not authorized");
     }
     assert_eq!(app.service.published().await, []);
@@ -170,7 +170,7 @@ async fn expect_session_first(app: &TestApp, request: impl Fn() -> TestRequest) 
 
 #[tokio::test]
 async fn other_methods_and_routes_are_refused() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     for path in [ORDERS, &path(order)] {
         app.service.put(path).by(&app.buyer).send().await.expect_error(405, "Method Not Allowed");

@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 use testing::TestUser;
 
-use crate::{ORDERS, TestApp, id_of, path, time_is_up};
+use crate::{ORDERS, OrdersApp, id_of, path, time_is_up};
 
-impl TestApp {
+impl OrdersApp {
     /// Lets everybody order a ticket at once, on threads of their own. Expects one to get it, and returns whom and how.
     async fn race(&self, buyers: &[TestUser], ticket: TicketId) -> (TestUser, OrderId) {
         let body = json!({"ticketId": ticket.to_string()});
@@ -30,9 +30,9 @@ impl TestApp {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_twenty_who_want_a_ticket_at_once_one_gets_it_again_and_again() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
-    let buyers: Vec<TestUser> = (0..20).map(|n| app.ground.user(&format!("buyer{n}"))).collect();
+    let buyers: Vec<TestUser> = (0..20).map(|n| app.env.user(&format!("buyer{n}"))).collect();
     for _ in 0..3 {
         let (winner, order) = app.race(&buyers, ticket).await;
         app.service.delete(&path(order)).by(&winner).send().await.expect(204);
@@ -55,7 +55,7 @@ async fn of_twenty_who_want_a_ticket_at_once_one_gets_it_again_and_again() {
 /// All have looked before the first one writes: on one thread nobody is answered in between.
 #[tokio::test]
 async fn the_index_decides_when_all_have_looked_before_anybody_writes() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     let replies = join_all((0..20).map(|_| app.order(&app.buyer, ticket))).await;
     assert_eq!(replies.iter().filter(|reply| reply.status == 201).count(), 1);
@@ -65,7 +65,7 @@ async fn the_index_decides_when_all_have_looked_before_anybody_writes() {
 
 #[tokio::test]
 async fn orders_of_different_tickets_do_not_meet() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let mut tickets = Vec::new();
     for _ in 0..20 {
         tickets.push(app.ticket().await);

@@ -1,11 +1,11 @@
 use common::events::Subject;
 use serde_json::json;
 
-use crate::{TestApp, ended, time_is_up, unknown_order};
+use crate::{OrdersApp, ended, time_is_up, unknown_order};
 
 #[tokio::test]
 async fn a_paid_order_is_complete_once() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     let mut expected = app.found(order).await;
     app.service.deliver(&app.payment_created(order)).await;
@@ -16,7 +16,7 @@ async fn a_paid_order_is_complete_once() {
 
 #[tokio::test]
 async fn a_cancelled_order_is_never_complete() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     app.cancel(order).await.expect(204);
     app.service.published().await;
@@ -26,7 +26,7 @@ async fn a_cancelled_order_is_never_complete() {
 
 #[tokio::test]
 async fn a_payment_after_the_time_is_up_counts_until_the_order_is_cancelled() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let order = app.placed_order().await;
     app.let_orders_expire();
     app.service.deliver(&app.payment_created(order)).await;
@@ -38,7 +38,7 @@ async fn a_payment_after_the_time_is_up_counts_until_the_order_is_cancelled() {
 /// Whoever writes first decides; the other one meets a newer order.
 #[tokio::test]
 async fn a_payment_a_cancellation_and_the_end_of_time_at_once_are_one_change() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let decided = async |paid_first| {
         let order = app.placed_order().await;
         let paid = app.payment_created(order);
@@ -64,7 +64,7 @@ async fn a_payment_a_cancellation_and_the_end_of_time_at_once_are_one_change() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_rejected() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     app.expect_reject(&app.payment_created(unknown_order())).await;
     app.expect_events_only(Subject::PaymentCreated).await;
 }

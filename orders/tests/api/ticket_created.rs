@@ -1,11 +1,11 @@
 use common::events::Subject;
 use serde_json::json;
 
-use crate::{TestApp, updated};
+use crate::{OrdersApp, updated};
 
 #[tokio::test]
 async fn a_new_ticket_can_be_ordered() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let ticket = app.ticket().await;
     let order = app.order(&app.buyer, ticket).await.expect(201);
     let expected = json!({"id": ticket.to_string(), "title": "Concert", "price": 19.99, "version": 0});
@@ -14,7 +14,7 @@ async fn a_new_ticket_can_be_ordered() {
 
 #[tokio::test]
 async fn a_late_repeat_does_not_undo_what_followed() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     app.service.deliver(&created).await;
     app.service.deliver(&updated(&created, 1, "Opera", 2500)).await;
@@ -25,7 +25,7 @@ async fn a_late_repeat_does_not_undo_what_followed() {
 
 #[tokio::test]
 async fn copying_publishes_nothing() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     app.service.deliver(&created).await;
     app.service.deliver(&updated(&created, 1, "Opera", 2500)).await;
@@ -34,5 +34,5 @@ async fn copying_publishes_nothing() {
 
 #[tokio::test]
 async fn what_does_not_parse_is_rejected() {
-    TestApp::new().expect_events_only(Subject::TicketCreated).await;
+    OrdersApp::new().expect_events_only(Subject::TicketCreated).await;
 }

@@ -7,14 +7,14 @@ use common::listener::ListenError;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use testing::TestService;
+use testing::TestApp;
 use testing::message;
 
-use crate::{TestApp, updated};
+use crate::{OrdersApp, updated};
 
 #[tokio::test]
 async fn a_copy_follows_version_by_version() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     let [first, second, third] = [1, 2, 3].map(|version| updated(&created, version, "Opera", 1000 * version));
     // Before the ticket itself.
@@ -38,7 +38,7 @@ async fn a_copy_follows_version_by_version() {
 /// Which orders are live is for the orders to say: a copy that says reserved may be late.
 #[tokio::test]
 async fn a_ticket_that_its_owner_still_calls_reserved_can_be_ordered() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     app.service.deliver(&created).await;
     let order: OrderId = app.placed_order_of(created.id).await;
@@ -49,7 +49,7 @@ async fn a_ticket_that_its_owner_still_calls_reserved_can_be_ordered() {
 
 #[tokio::test]
 async fn simultaneous_deliveries_apply_each_version_once() {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     let mut messages = vec![message(&created)];
     for version in 1..=9 {
@@ -61,7 +61,7 @@ async fn simultaneous_deliveries_apply_each_version_once() {
 }
 
 /// Delivers messages one after the other; what is put off comes again after the rest.
-async fn deliver_all(service: &TestService, messages: Vec<&Message>) {
+async fn deliver_all(service: &TestApp, messages: Vec<&Message>) {
     let mut queue: VecDeque<_> = messages.into_iter().map(|message| (message, 0)).collect();
     while let Some((message, attempts)) = queue.pop_front() {
         assert!(attempts < 10_000, "{message:?} is never accepted");
@@ -79,7 +79,7 @@ async fn deliver_all(service: &TestService, messages: Vec<&Message>) {
 /// The ticket as ordered after its events were delivered in this order.
 #[tokio::main(flavor = "current_thread")]
 async fn copied_after(order: Vec<usize>) -> Value {
-    let app = TestApp::new();
+    let app = OrdersApp::new();
     let created = app.ticket_created();
     let mut messages = vec![message(&created)];
     messages.extend((1..5).map(|version| message(&updated(&created, version, &format!("Concert {version}"), 1))));
@@ -104,5 +104,5 @@ proptest! {
 
 #[tokio::test]
 async fn what_does_not_parse_is_rejected() {
-    TestApp::new().expect_events_only(Subject::TicketUpdated).await;
+    OrdersApp::new().expect_events_only(Subject::TicketUpdated).await;
 }

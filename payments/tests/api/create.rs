@@ -4,14 +4,14 @@ use common::events::Subject;
 use serde_json::json;
 use testing::Reply;
 
-use crate::{Fault, TestApp, cancelled, completed, unknown_order};
+use crate::{Fault, PaymentsApp, cancelled, completed, unknown_order};
 
 const TOKEN: (&str, &str) = ("token", "Token must be provided");
 const ORDER_ID: (&str, &str) = ("orderId", "OrderId must be provided");
 
 #[tokio::test]
 async fn paying_authorises_the_price_and_announces_it() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     let body = app.pay(&order).await.expect(201);
     assert_eq!(body, json!({"id": body["id"], "orderId": order.id, "status": "authorised"}));
@@ -27,7 +27,7 @@ async fn paying_authorises_the_price_and_announces_it() {
 
 #[tokio::test]
 async fn payment_methods_are_as_good_as_tokens_and_white_space_is_trimmed() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     for (token, brand, last4) in
         [(" tok_visa\n", "visa", "4242"), ("pm_card_visa", "visa", "4242"), ("tok_amex", "amex", "8431")]
     {
@@ -39,14 +39,14 @@ async fn payment_methods_are_as_good_as_tokens_and_white_space_is_trimmed() {
 
 #[tokio::test]
 async fn nobody_pays_without_a_session() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     // Session before body.
     app.service.post("/api/payments").json(&json!({})).send().await.expect_error(401, "Not authorized");
 }
 
 #[tokio::test]
 async fn token_and_order_id_are_checked_together() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let id = unknown_order();
     for (body, wrong) in [
         (json!({}), &[TOKEN, ORDER_ID][..]),
@@ -66,22 +66,22 @@ async fn token_and_order_id_are_checked_together() {
 
 #[tokio::test]
 async fn existence_ownership_and_state_are_checked_in_this_order() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let body = json!({"token": "tok_visa", "orderId": unknown_order()});
     app.service.post("/api/payments").by(&app.ann).json(&body).send().await.expect_error(404, "Not Found");
 
     // Foreign and expired: foreign.
     let order = app.order().await;
-    app.ground.clock.advance(crate::RESERVATION);
+    app.env.clock.advance(crate::RESERVATION);
     let body = json!({"token": "tok_visa", "orderId": order.id});
-    let bob = app.ground.user("bob");
+    let bob = app.env.user("bob");
     app.service.post("/api/payments").by(&bob).json(&body).send().await.expect_error(401, "Not authorized");
     assert!(app.stored().await.is_empty());
 }
 
 #[tokio::test]
 async fn an_order_that_is_still_on_its_way_is_waited_for() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order_on_its_way();
     let (paid, ()) = tokio::join!(app.pay(&order), async {
         tokio::task::yield_now().await;
@@ -92,7 +92,7 @@ async fn an_order_that_is_still_on_its_way_is_waited_for() {
 
 #[tokio::test]
 async fn an_order_that_has_ended_is_not_paid_for() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.service.deliver(&cancelled(&order)).await;
     app.pay(&order).await.expect_error(400, "Cannot pay for a cancelled order");
@@ -103,18 +103,18 @@ async fn an_order_that_has_ended_is_not_paid_for() {
     app.service.deliver(&completed(&order)).await;
     app.pay(&order).await.expect_error(400, "Order is already paid");
     // Paid for, whatever the time.
-    app.ground.clock.advance(crate::RESERVATION);
+    app.env.clock.advance(crate::RESERVATION);
     app.pay(&order).await.expect_error(400, "Order is already paid");
     assert_eq!(app.stripe.intents().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_late_payer_is_never_charged() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let (in_time, late) = (app.order().await, app.order().await);
-    app.ground.clock.advance(crate::RESERVATION - Duration::from_millis(1));
+    app.env.clock.advance(crate::RESERVATION - Duration::from_millis(1));
     app.pay(&in_time).await.expect(201);
-    app.ground.clock.advance(Duration::from_millis(1));
+    app.env.clock.advance(Duration::from_millis(1));
     app.pay(&late).await.expect_error(400, "Order has expired");
     assert!(app.statuses(&late).await.is_empty());
     assert_eq!(app.stripe.intents().await.len(), 1);
@@ -122,12 +122,12 @@ async fn a_late_payer_is_never_charged() {
 
 #[tokio::test]
 async fn who_becomes_late_while_the_bank_thinks_is_not_charged_either() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.hold_answers();
     let (paid, ()) = tokio::join!(app.pay(&order), async {
         app.wire.authorisation_answered().await;
-        app.ground.clock.advance(crate::RESERVATION);
+        app.env.clock.advance(crate::RESERVATION);
         app.wire.let_answers_pass();
     });
     paid.expect_error(400, "Order has expired");
@@ -138,7 +138,7 @@ async fn who_becomes_late_while_the_bank_thinks_is_not_charged_either() {
 
 #[tokio::test]
 async fn a_declined_card_is_told_in_stripes_words_and_another_may_be_tried() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     for (token, message) in [
         ("tok_chargeDeclined", "Your card was declined."),
@@ -156,7 +156,7 @@ async fn a_declined_card_is_told_in_stripes_words_and_another_may_be_tried() {
 
 #[tokio::test]
 async fn a_card_that_does_not_exist_is_a_mistake_of_the_client() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.pay_with(&order, "tok_nope").await.expect_error(400, "No such token: 'tok_nope'");
     app.pay_with(&order, "pm_nope&x=1").await.expect_error(400, "No such PaymentMethod: 'pm_nope&x=1'");
@@ -166,7 +166,7 @@ async fn a_card_that_does_not_exist_is_a_mistake_of_the_client() {
 
 #[tokio::test]
 async fn without_an_answer_the_outcome_stays_open() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.fail([Fault::NotSent]);
     let reply = app.pay(&order).await;
@@ -178,7 +178,7 @@ async fn without_an_answer_the_outcome_stays_open() {
 
 #[tokio::test]
 async fn twenty_payments_at_once_are_one() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     let body = json!({"token": "tok_visa", "orderId": order.id});
     let racing: Vec<_> =
@@ -200,7 +200,7 @@ async fn twenty_payments_at_once_are_one() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_does_not_stop_its_payment() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.hold_answers();
     tokio::select! {
@@ -215,7 +215,7 @@ async fn a_client_that_goes_away_does_not_stop_its_payment() {
 
 #[tokio::test]
 async fn an_order_cancelled_while_the_bank_thinks_ends_voided() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.hold_answers();
     let (paid, ()) = tokio::join!(app.pay(&order), async {
@@ -232,7 +232,7 @@ async fn an_order_cancelled_while_the_bank_thinks_ends_voided() {
 
 #[tokio::test]
 async fn tokens_are_not_kept() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let tokens = ["tok_visa", "tok_chargeDeclined", "tok_nope"];
     for token in tokens {
         app.pay_with(&app.order().await, token).await;

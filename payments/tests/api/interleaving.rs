@@ -9,7 +9,7 @@ use serde_json::json;
 use testing::{Reply, Workers};
 use tokio::task::JoinHandle;
 
-use crate::{Fault, TestApp, cancelled, completed};
+use crate::{Fault, PaymentsApp, cancelled, completed};
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The orders service, as far as it matters here, around the payments service.
 struct World {
-    app: TestApp,
+    app: PaymentsApp,
     order: OrderCreated,
     status: OrderStatus,
     workers: Workers,
@@ -56,7 +56,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let mut app = TestApp::start().await;
+        let mut app = PaymentsApp::start().await;
         let order = app.order().await;
         let workers = app.service.start_workers();
         Self { app, order, status: OrderStatus::Created, workers, paying: Vec::new(), replies: Vec::new() }
@@ -81,7 +81,7 @@ impl World {
             }
             Step::Cancel => self.cancel(),
             Step::Expire => {
-                let clock = &self.app.ground.clock;
+                let clock = &self.app.env.clock;
                 clock.advance(self.order.expires_at.since(clock.now()));
                 self.cancel();
             }
@@ -117,7 +117,7 @@ impl World {
         self.app.wire.faults.lock().expect("no poison").clear();
         let app = &self.app;
         app.wait_for(async || {
-            app.ground.clock.advance(Duration::from_secs(1));
+            app.env.clock.advance(Duration::from_secs(1));
             !app.statuses(&self.order).await.contains(&"processing".to_owned())
         })
         .await;

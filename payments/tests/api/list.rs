@@ -1,10 +1,10 @@
 use serde_json::json;
 
-use crate::{Fault, TestApp, unknown_order};
+use crate::{Fault, PaymentsApp, unknown_order};
 
 #[tokio::test]
 async fn the_payments_of_an_order_are_listed_newest_first() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     assert_eq!(app.payments(&order).await, json!([]));
     app.pay_with(&order, "tok_chargeDeclined").await.expect(402);
@@ -28,7 +28,7 @@ async fn the_payments_of_an_order_are_listed_newest_first() {
 
 #[tokio::test]
 async fn a_card_that_is_not_known_yet_is_null() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.fail([Fault::AnswerLost]);
     app.pay(&order).await.expect(503);
@@ -38,7 +38,7 @@ async fn a_card_that_is_not_known_yet_is_null() {
 
 #[tokio::test]
 async fn session_order_id_existence_and_ownership_are_checked_in_this_order() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     app.service.get("/api/payments").send().await.expect_error(401, "Not authorized");
     for query in ["", "?orderId=", "?orderId=1", "?orderid=0123456789abcdef01234567", "?orderId=%ff"] {
         let reply = app.service.get(&format!("/api/payments{query}")).by(&app.ann).send().await;
@@ -47,6 +47,6 @@ async fn session_order_id_existence_and_ownership_are_checked_in_this_order() {
     let unknown = app.service.get(&format!("/api/payments?orderId={}", unknown_order())).by(&app.ann).send().await;
     unknown.expect_error(404, "Not Found");
     let path = format!("/api/payments?orderId={}", app.order().await.id);
-    app.service.get(&path).by(&app.ground.user("bob")).send().await.expect_error(401, "Not authorized");
+    app.service.get(&path).by(&app.env.user("bob")).send().await.expect_error(401, "Not authorized");
     app.service.delete(&path).send().await.expect_error(405, "Method Not Allowed");
 }

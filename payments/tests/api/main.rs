@@ -23,37 +23,37 @@ use engines::sqlite::SqliteStore;
 use payments::gateway::stripe::StripeGateway;
 use payments::gateway::{Authorise, Authorised, GatewayError, PaymentGateway};
 use serde_json::{Value, json};
-use testing::{Ground, Reply, TestService, TestUser};
+use testing::{Reply, TestApp, TestEnv, TestUser};
 use tokio::sync::Semaphore;
 
 /// How long an order can be paid for.
 const RESERVATION: Duration = Duration::from_secs(900);
 
-struct TestApp {
-    ground: Ground,
-    service: TestService,
+struct PaymentsApp {
+    env: TestEnv,
+    service: TestApp,
     database: Database,
     stripe: Stripe,
     wire: Arc<Wire>,
     ann: TestUser,
 }
 
-impl TestApp {
+impl PaymentsApp {
     async fn start() -> Self {
-        let ground = Ground::new();
+        let env = TestEnv::new();
         let stripe = Stripe::start().await;
         let wire = Arc::new(Wire::to(&stripe));
-        let database = ground.database(|file| SqliteStore::open(file, payments::SCHEMAS));
-        let service = payments::service(&database, ground.sessions.clone(), wire.clone());
-        let service = TestService::new(service, Some(database.clone()));
-        let ann = ground.user("ann");
-        Self { ground, service, database, stripe, wire, ann }
+        let database = env.database(|file| SqliteStore::open(file, payments::SCHEMAS));
+        let service = payments::service(&database, env.sessions.clone(), wire.clone());
+        let service = TestApp::new(service, Some(database.clone()));
+        let ann = env.user("ann");
+        Self { env, service, database, stripe, wire, ann }
     }
 
     /// Puts another instance of the service in the place of this one.
     fn restart(&mut self) {
-        let service = payments::service(&self.database, self.ground.sessions.clone(), self.wire.clone());
-        self.service = TestService::new(service, Some(self.database.clone()));
+        let service = payments::service(&self.database, self.env.sessions.clone(), self.wire.clone());
+        self.service = TestApp::new(service, Some(self.database.clone()));
     }
 
     /// A new order of Ann's over 19.99 dollars, heard of.
@@ -64,7 +64,7 @@ impl TestApp {
     }
 
     fn order_on_its_way(&self) -> OrderCreated {
-        let now = self.ground.clock.now();
+        let now = self.env.clock.now();
         OrderCreated {
             id: OrderId::generate(now),
             version: 0,
@@ -98,7 +98,7 @@ impl TestApp {
     /// Waits until the attempts to pay for an order stand so, while the clock goes on.
     async fn wait_for_statuses(&self, order: &OrderCreated, expected: &[&str]) {
         self.wait_for(async || {
-            self.ground.clock.advance(Duration::from_secs(1));
+            self.env.clock.advance(Duration::from_secs(1));
             self.statuses(order).await == expected
         })
         .await;
@@ -139,17 +139,17 @@ async fn documents(database: &Database, schema: &'static common::store::Schema) 
 struct Stripe {
     database: Database,
     gateway: Arc<StripeGateway>,
-    _ground: Ground,
+    _env: TestEnv,
 }
 
 impl Stripe {
     async fn start() -> Self {
-        let ground = Ground::new();
-        let database = ground.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS));
+        let env = TestEnv::new();
+        let database = env.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS));
         let address = stripe_simulator::start(&database, ([127, 0, 0, 1], 0).into()).await.expect("a port");
         let base = format!("http://{address}/").parse().expect("a URL");
         let gateway = Arc::new(StripeGateway::new(&base, &"sk_test_1".into()).expect("a gateway"));
-        Self { database, gateway, _ground: ground }
+        Self { database, gateway, _env: env }
     }
 
     /// What was done to each of its intents whose card was not declined, the newest first.

@@ -1,10 +1,10 @@
 use common::listener::ListenError;
 
-use crate::{Fault, TestApp, cancelled, completed};
+use crate::{Fault, PaymentsApp, cancelled, completed};
 
 #[tokio::test]
 async fn what_was_authorised_is_voided_once() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.pay(&order).await.expect(201);
     app.service.deliver(&cancelled(&order)).await;
@@ -15,7 +15,7 @@ async fn what_was_authorised_is_voided_once() {
 
 #[tokio::test]
 async fn a_cancellation_that_comes_first_waits_for_its_order() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order_on_its_way();
     let early = app.service.deliver_once(&cancelled(&order)).await;
     assert!(matches!(early, Err(ListenError::Retry(_))));
@@ -26,7 +26,7 @@ async fn a_cancellation_that_comes_first_waits_for_its_order() {
 
 #[tokio::test]
 async fn a_version_that_is_missing_is_waited_for() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     let mut event = cancelled(&order);
     event.version = 2;
@@ -36,7 +36,7 @@ async fn a_version_that_is_missing_is_waited_for() {
 
 #[tokio::test]
 async fn a_complete_order_does_not_become_cancelled() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.pay(&order).await.expect(201);
     app.service.deliver(&completed(&order)).await;
@@ -49,7 +49,7 @@ async fn a_complete_order_does_not_become_cancelled() {
 #[tokio::test]
 async fn a_void_that_was_cut_off_is_repeated() {
     for fault in [Fault::NotSent, Fault::AnswerLost] {
-        let app = TestApp::start().await;
+        let app = PaymentsApp::start().await;
         let order = app.order().await;
         app.pay(&order).await.expect(201);
         app.wire.fail([fault]);
@@ -64,7 +64,7 @@ async fn a_void_that_was_cut_off_is_repeated() {
 
 #[tokio::test]
 async fn a_cancellation_waits_for_an_attempt_in_flight() {
-    let mut app = TestApp::start().await;
+    let mut app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.fail([Fault::AnswerLost]);
     app.pay(&order).await.expect(503);

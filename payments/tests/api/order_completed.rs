@@ -1,10 +1,10 @@
 use common::listener::ListenError;
 
-use crate::{Fault, TestApp, cancelled, completed};
+use crate::{Fault, PaymentsApp, cancelled, completed};
 
 #[tokio::test]
 async fn what_was_authorised_is_captured_once() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.pay(&order).await.expect(201);
     app.service.deliver(&completed(&order)).await;
@@ -14,7 +14,7 @@ async fn what_was_authorised_is_captured_once() {
 
 #[tokio::test]
 async fn a_completion_that_comes_first_waits_for_its_order() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order_on_its_way();
     let early = app.service.deliver_once(&completed(&order)).await;
     assert!(matches!(early, Err(ListenError::Retry(_))));
@@ -27,7 +27,7 @@ async fn a_completion_that_comes_first_waits_for_its_order() {
 #[tokio::test]
 async fn a_capture_that_was_cut_off_is_repeated() {
     for fault in [Fault::NotSent, Fault::AnswerLost] {
-        let app = TestApp::start().await;
+        let app = PaymentsApp::start().await;
         let order = app.order().await;
         app.pay(&order).await.expect(201);
         app.wire.fail([fault]);
@@ -42,7 +42,7 @@ async fn a_capture_that_was_cut_off_is_repeated() {
 
 #[tokio::test]
 async fn a_cancelled_order_does_not_become_complete() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.pay(&order).await.expect(201);
     app.service.deliver(&cancelled(&order)).await;
@@ -54,7 +54,7 @@ async fn a_cancelled_order_does_not_become_complete() {
 
 #[tokio::test]
 async fn a_complete_order_without_a_payment_is_put_aside() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     let event = completed(&order);
     assert!(matches!(app.service.deliver_once(&event).await, Err(ListenError::Reject(_))));

@@ -1,8 +1,8 @@
-use crate::{TestApp, cancelled};
+use crate::{PaymentsApp, cancelled};
 
 #[tokio::test]
 async fn a_repeated_order_changes_nothing() {
-    let app = TestApp::start().await;
+    let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.service.deliver(&cancelled(&order)).await;
     app.service.deliver(&order).await;

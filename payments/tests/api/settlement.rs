@@ -1,11 +1,11 @@
 use std::time::Duration;
 
-use crate::{Fault, TestApp, cancelled};
+use crate::{Fault, PaymentsApp, cancelled};
 
 #[tokio::test]
 async fn an_authorisation_whose_answer_was_lost_is_not_made_twice() {
     for fault in [Fault::AnswerLost, Fault::NotSent] {
-        let mut app = TestApp::start().await;
+        let mut app = PaymentsApp::start().await;
         let order = app.order().await;
         app.wire.fail([fault]);
         app.pay(&order).await.expect(503);
@@ -18,7 +18,7 @@ async fn an_authorisation_whose_answer_was_lost_is_not_made_twice() {
 
 #[tokio::test]
 async fn a_decline_whose_answer_was_lost_is_learnt() {
-    let mut app = TestApp::start().await;
+    let mut app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.fail([Fault::AnswerLost]);
     app.pay_with(&order, "tok_chargeDeclined").await.expect(503);
@@ -28,7 +28,7 @@ async fn a_decline_whose_answer_was_lost_is_learnt() {
 
 #[tokio::test]
 async fn an_attempt_stays_open_while_stripe_is_silent() {
-    let mut app = TestApp::start().await;
+    let mut app = PaymentsApp::start().await;
     let order = app.order().await;
     app.wire.fail([Fault::NotSent; 4]);
     app.pay(&order).await.expect(503);
@@ -41,14 +41,14 @@ async fn an_attempt_stays_open_while_stripe_is_silent() {
 async fn what_is_settled_after_the_order_has_ended_is_voided() {
     for ending in ["cancelled", "expired"] {
         for void in [None, Some(Fault::NotSent), Some(Fault::AnswerLost)] {
-            let mut app = TestApp::start().await;
+            let mut app = PaymentsApp::start().await;
             let order = app.order().await;
             app.wire.fail([Fault::AnswerLost]);
             app.pay(&order).await.expect(503);
             if ending == "cancelled" {
                 app.service.deliver_once(&cancelled(&order)).await.expect_err("an attempt is in flight");
             } else {
-                app.ground.clock.advance(crate::RESERVATION);
+                app.env.clock.advance(crate::RESERVATION);
             }
             // The authorisation asked for again, without an answer and then with one, and the void.
             app.wire.fail([Some(Fault::AnswerLost), None, void]);
@@ -62,7 +62,7 @@ async fn what_is_settled_after_the_order_has_ended_is_voided() {
 
 #[tokio::test]
 async fn whoever_began_an_attempt_is_left_to_it() {
-    let mut app = TestApp::start().await;
+    let mut app = PaymentsApp::start().await;
     let (first, older, younger) = (app.order().await, app.order().await, app.order().await);
     app.wire.fail([Fault::NotSent]);
     app.pay(&first).await.expect(503);
@@ -72,10 +72,10 @@ async fn whoever_began_an_attempt_is_left_to_it() {
 
     app.wire.fail([Fault::NotSent]);
     app.pay(&older).await.expect(503);
-    app.ground.clock.advance(Duration::from_secs(6));
+    app.env.clock.advance(Duration::from_secs(6));
     app.wire.fail([Fault::NotSent]);
     app.pay(&younger).await.expect(503);
-    app.ground.clock.advance(Duration::from_secs(5));
+    app.env.clock.advance(Duration::from_secs(5));
     app.wait_for(async || app.statuses(&older).await == ["authorised"]).await;
     assert_eq!(app.statuses(&younger).await, ["processing"]);
     app.wait_for_statuses(&younger, &["authorised"]).await;

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use engines::sqlite::SqliteStore;
 use http_body_util::BodyExt;
 use serde_json::Value;
-use testing::Ground;
+use testing::TestEnv;
 use tower::ServiceExt;
 
 /// The form of an authorisation with manual capture.
@@ -20,7 +20,7 @@ const AUTHORISATION: &str = "amount=1999&currency=usd&confirm=true&capture_metho
 
 struct Stripe {
     routes: Router,
-    _ground: Ground,
+    _env: TestEnv,
 }
 
 #[derive(Debug)]
@@ -32,9 +32,9 @@ struct Reply {
 
 impl Stripe {
     fn new() -> Self {
-        let ground = Ground::new();
-        let database = ground.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS));
-        Self { routes: stripe_simulator::router(&database), _ground: ground }
+        let env = TestEnv::new();
+        let database = env.database(|file| SqliteStore::open(file, stripe_simulator::SCHEMAS));
+        Self { routes: stripe_simulator::router(&database), _env: env }
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 
-use crate::{TestApp, cancelled};
+use crate::{TicketsApp, cancelled};
 
 /// Every order in which each of `kinds` messages can be delivered so many times.
 fn orderings(kinds: usize, times: usize) -> Vec<Vec<usize>> {
@@ -34,7 +34,7 @@ fn orderings(kinds: usize, times: usize) -> Vec<Vec<usize>> {
     all
 }
 
-impl TestApp {
+impl TicketsApp {
     /// Delivers messages one after the other; what is put off comes again after the rest.
     async fn deliver_in_order(&self, messages: &[&Message]) {
         let mut queue: VecDeque<_> = messages.iter().map(|message| (message, 0)).collect();
@@ -81,7 +81,7 @@ impl TestApp {
 /// Two orders of a ticket, the first one cancelled: every ordering of their events, each delivered once, or twice.
 #[tokio::test]
 async fn every_ordering_of_two_orders_ends_alike() {
-    let app = &TestApp::new();
+    let app = &TicketsApp::new();
     for (second_is_cancelled, times, count) in [(false, 1, 6), (true, 1, 24), (false, 2, 90), (true, 2, 2520)] {
         let orderings = orderings(if second_is_cancelled { 4 } else { 3 }, times);
         assert_eq!(orderings.len(), count);
@@ -103,7 +103,7 @@ async fn every_ordering_of_two_orders_ends_alike() {
 /// Five orders that were cancelled and one that stands, every event twice and all at once, on threads of their own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn simultaneous_deliveries_of_many_orders_converge() {
-    let app = Arc::new(TestApp::new());
+    let app = Arc::new(TicketsApp::new());
     let mut tickets = Vec::new();
     for round in 0..20 {
         let ticket = app.list_ticket("Concert").await;

@@ -1,8 +1,8 @@
-use crate::{TICKETS, TestApp, path, unknown_ticket};
+use crate::{TICKETS, TicketsApp, path, unknown_ticket};
 
 #[tokio::test]
 async fn anybody_sees_a_ticket_reserved_or_not() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let free = app.listed_ticket().await;
     assert_eq!(app.ticket(free).await.get("orderId"), None);
     let (reserved, order) = app.reserved_ticket().await;
@@ -11,7 +11,7 @@ async fn anybody_sees_a_ticket_reserved_or_not() {
 
 #[tokio::test]
 async fn unknown_and_malformed_ids_are_not_found() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     app.listed_ticket().await;
     app.service.get(&path(unknown_ticket())).send().await.expect_error(404, "Not Found");
     for id in ["1", "zzzzzzzzzzzzzzzzzzzzzzzz", "0123456789abcdef012345678", "%00", "%ff", "'%20OR%201=1"] {

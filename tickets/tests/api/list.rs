@@ -1,12 +1,12 @@
 use common::ids::TicketId;
 use testing::Reply;
 
-use crate::{TICKETS, TestApp, cancelled, id_of, unknown_ticket};
+use crate::{TICKETS, TicketsApp, cancelled, id_of, unknown_ticket};
 
 const LIMIT: (&str, &str) = ("limit", "Limit must be between 1 and 200");
 const AFTER: (&str, &str) = ("after", "After must be an id");
 
-impl TestApp {
+impl TicketsApp {
     /// Lists tickets and returns them as the list shows them: the newest first.
     async fn listed_tickets(&self, count: usize) -> Vec<TicketId> {
         let mut tickets = Vec::new();
@@ -32,7 +32,7 @@ fn next(reply: &Reply) -> Option<String> {
 
 #[tokio::test]
 async fn the_newest_come_first_and_reserved_ones_not_at_all() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     assert_eq!(app.page("").await, (vec![], None));
     let tickets = app.listed_tickets(3).await;
     assert_eq!(app.page("").await, (tickets.clone(), None));
@@ -48,7 +48,7 @@ async fn the_newest_come_first_and_reserved_ones_not_at_all() {
 
 #[tokio::test]
 async fn fifty_are_shown_unless_another_limit_is_asked_for() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let tickets = app.listed_tickets(51).await;
     let (shown, next) = app.page("").await;
     assert_eq!(shown, tickets[..50]);
@@ -61,7 +61,7 @@ async fn fifty_are_shown_unless_another_limit_is_asked_for() {
 
 #[tokio::test]
 async fn following_the_links_visits_everything_once() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let tickets = app.listed_tickets(23).await;
     for limit in [1, 7, 22, 23, 24] {
         let (mut visited, mut query) = (Vec::new(), Some(format!("?limit={limit}")));
@@ -77,7 +77,7 @@ async fn following_the_links_visits_everything_once() {
 
 #[tokio::test]
 async fn pages_stay_in_place_while_tickets_come_and_go() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let tickets = app.listed_tickets(4).await;
     let (_, next) = app.page("?limit=2").await;
     // The last one seen is reserved meanwhile, and a new one is listed.
@@ -89,7 +89,7 @@ async fn pages_stay_in_place_while_tickets_come_and_go() {
 
 #[tokio::test]
 async fn bad_limits_and_places_are_refused() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let get = |query: &str| app.service.get(&format!("{TICKETS}?{query}")).send();
     for limit in ["0", "201", "-1", "1.5", "abc", "", "99999999999999999999999"] {
         get(&format!("limit={limit}")).await.expect_invalid(&[LIMIT]);

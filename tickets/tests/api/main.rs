@@ -20,7 +20,7 @@ use common::money::Money;
 use common::store::Database;
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
-use testing::{Ground, Reply, TestRequest, TestService, TestUser};
+use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser};
 
 const TICKETS: &str = "/api/tickets";
 
@@ -60,23 +60,23 @@ const NO_PRICES: [&str; 16] = [
     "[20]",
 ];
 
-struct TestApp {
-    ground: Ground,
-    service: TestService,
+struct TicketsApp {
+    env: TestEnv,
+    service: TestApp,
     seller: TestUser,
 }
 
-impl TestApp {
+impl TicketsApp {
     fn new() -> Self {
-        let ground = Ground::new();
-        let database = ground.database(|file| SqliteStore::open(file, tickets::SCHEMAS));
-        Self::on(ground, database)
+        let env = TestEnv::new();
+        let database = env.database(|file| SqliteStore::open(file, tickets::SCHEMAS));
+        Self::on(env, database)
     }
 
-    fn on(ground: Ground, database: Database) -> Self {
-        let service = tickets::service(&database, ground.sessions.clone());
-        let (service, seller) = (TestService::new(service, Some(database)), ground.user("ann"));
-        Self { ground, service, seller }
+    fn on(env: TestEnv, database: Database) -> Self {
+        let service = tickets::service(&database, env.sessions.clone());
+        let (service, seller) = (TestApp::new(service, Some(database)), env.user("ann"));
+        Self { env, service, seller }
     }
 
     /// A ticket of the seller's, its `ticket:created` published.
@@ -111,7 +111,7 @@ impl TestApp {
 
     /// What the orders service tells of a new order of this ticket.
     fn order(&self, ticket: TicketId) -> OrderCreated {
-        let now = self.ground.clock.now();
+        let now = self.env.clock.now();
         OrderCreated {
             id: OrderId::generate(now),
             version: 0,
@@ -159,9 +159,9 @@ fn updated(ticket: &Value) -> (Subject, Value) {
 }
 
 /// Expects that a route asks for a session before all else.
-async fn expect_session_first(app: &TestApp, request: impl Fn() -> TestRequest) {
+async fn expect_session_first(app: &TicketsApp, request: impl Fn() -> TestRequest) {
     request().send().await.expect_error(401, "Not authorized");
-    for cookie in app.ground.bad_cookies() {
+    for cookie in app.env.bad_cookies() {
         request().header("cookie", &cookie).send().await.expect_error(401, "Not authorized");
     }
     assert_eq!(app.service.published().await, []);
@@ -194,7 +194,7 @@ async fn expect_ticket_bodies_only(request: impl Fn() -> TestRequest) {
 
 #[tokio::test]
 async fn other_methods_and_routes_are_refused() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     for path in [TICKETS, &path(id)] {
         app.service.delete(path).by(&app.seller).send().await.expect_error(405, "Method Not Allowed");
@@ -208,7 +208,7 @@ async fn other_methods_and_routes_are_refused() {
 
 #[tokio::test]
 async fn every_reply_carries_a_request_id() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let tickets = app.service.get(TICKETS).header("x-request-id", "mine-7").send().await;
     assert_eq!(tickets.headers["x-request-id"], "mine-7");
     let unknown = app.service.get("/nowhere").send().await;

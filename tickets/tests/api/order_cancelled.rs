@@ -2,11 +2,11 @@ use common::events::Subject;
 use common::listener::ListenError;
 use serde_json::{Value, json};
 
-use crate::{TestApp, cancelled, updated};
+use crate::{TicketsApp, cancelled, updated};
 
 #[tokio::test]
 async fn a_cancelled_order_releases_its_ticket_once() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (id, order) = app.reserved_ticket().await;
     app.service.deliver(&cancelled(&order)).await;
     let expected = json!({
@@ -18,7 +18,7 @@ async fn a_cancelled_order_releases_its_ticket_once() {
 
 #[tokio::test]
 async fn another_order_never_releases_a_ticket() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (id, order) = app.reserved_ticket().await;
     app.service.deliver(&cancelled(&app.order(id))).await;
     assert_eq!(app.ticket(id).await["orderId"], order.id.to_string());
@@ -27,7 +27,7 @@ async fn another_order_never_releases_a_ticket() {
 
 #[tokio::test]
 async fn a_released_ticket_is_reserved_by_the_next_order() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (id, order) = app.reserved_ticket().await;
     app.service.deliver(&cancelled(&order)).await;
     let next = app.order(id);
@@ -40,7 +40,7 @@ async fn a_released_ticket_is_reserved_by_the_next_order() {
 
 #[tokio::test]
 async fn what_does_not_parse_is_rejected() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     for payload in ["", "{", "{}", "[]", "null", r#"{"id": "1"}"#] {
         let delivered = app.service.deliver_payload(Subject::OrderCancelled, payload).await;
         assert!(matches!(delivered, Err(ListenError::Reject(_))), "{delivered:?}");

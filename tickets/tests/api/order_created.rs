@@ -3,11 +3,11 @@ use common::listener::ListenError;
 use serde_json::{Value, json};
 use testing::message;
 
-use crate::{TestApp, cancelled, unknown_ticket, updated};
+use crate::{TicketsApp, cancelled, unknown_ticket, updated};
 
 #[tokio::test]
 async fn a_new_order_reserves_its_ticket_once() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     let order = app.order(id);
     app.service.deliver(&order).await;
@@ -21,7 +21,7 @@ async fn a_new_order_reserves_its_ticket_once() {
 
 #[tokio::test]
 async fn an_order_that_was_cancelled_first_reserves_nothing() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     let order = app.order(id);
     app.service.deliver(&cancelled(&order)).await;
@@ -32,7 +32,7 @@ async fn an_order_that_was_cancelled_first_reserves_nothing() {
 
 #[tokio::test]
 async fn a_late_repeat_does_not_reserve_again_what_was_released() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (id, order) = app.reserved_ticket().await;
     app.service.deliver(&cancelled(&order)).await;
     app.service.published().await;
@@ -43,7 +43,7 @@ async fn a_late_repeat_does_not_reserve_again_what_was_released() {
 
 #[tokio::test]
 async fn the_next_order_waits_for_the_cancellation_of_the_one_before() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (id, order) = app.reserved_ticket().await;
     let next = app.order(id);
     for _ in 0..2 {
@@ -67,7 +67,7 @@ async fn the_next_order_waits_for_the_cancellation_of_the_one_before() {
 
 #[tokio::test]
 async fn an_order_is_cancelled_while_its_reservation_is_being_written() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     for swapped in [false, true] {
         let id = app.listed_ticket().await;
         let order = app.order(id);
@@ -81,7 +81,7 @@ async fn an_order_is_cancelled_while_its_reservation_is_being_written() {
 
 #[tokio::test]
 async fn what_makes_no_sense_is_rejected() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let delivered = app.service.deliver_once(&app.order(unknown_ticket())).await;
     assert!(matches!(delivered, Err(ListenError::Reject(_))), "{delivered:?}");
     for payload in ["", "{", "{}", "[]", "null", r#"{"id": "1"}"#] {

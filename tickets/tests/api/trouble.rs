@@ -7,10 +7,10 @@ use common::listener::ListenError;
 use common::store::{Database, Document, Find, Put, Schema, Store, StoreError, Unpublished};
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
-use testing::Ground;
+use testing::TestEnv;
 use tokio::sync::watch;
 
-use crate::{TestApp, cancelled};
+use crate::{TicketsApp, cancelled};
 
 /// What befalls the writes of a collection.
 #[derive(Clone, Copy, PartialEq)]
@@ -61,13 +61,13 @@ impl Store for TroubledStore {
     }
 }
 
-fn troubled_app() -> (TestApp, watch::Sender<Trouble>) {
-    let ground = Ground::new();
+fn troubled_app() -> (TicketsApp, watch::Sender<Trouble>) {
+    let env = TestEnv::new();
     let (trouble, receiver) = watch::channel(Trouble::None);
-    let store = ground.database(|file| SqliteStore::open(file, tickets::SCHEMAS)).store().clone();
+    let store = env.database(|file| SqliteStore::open(file, tickets::SCHEMAS)).store().clone();
     let store = TroubledStore { store, trouble: receiver };
-    let database = Database::new(Arc::new(store), Arc::new(ground.clock.clone()));
-    (TestApp::on(ground, database), trouble)
+    let database = Database::new(Arc::new(store), Arc::new(env.clock.clone()));
+    (TicketsApp::on(env, database), trouble)
 }
 
 /// The new order has looked for its cancellation and found none; the cancellation looks at the ticket before it is

@@ -3,12 +3,13 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    PRICES, TICKETS, TestApp, cancelled, expect_session_first, expect_ticket_bodies_only, path, unknown_ticket, updated,
+    PRICES, TICKETS, TicketsApp, cancelled, expect_session_first, expect_ticket_bodies_only, path, unknown_ticket,
+    updated,
 };
 
 #[tokio::test]
 async fn an_edited_ticket_is_shown_and_announced() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     for version in 1..=3 {
         let body = json!({"title": format!(" Concert {version} "), "price": 19.99});
@@ -25,7 +26,7 @@ async fn an_edited_ticket_is_shown_and_announced() {
 
 #[tokio::test]
 async fn prices_are_kept_to_the_cent() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     for (sent, shown) in PRICES {
         let request = app.service.put(&path(id)).by(&app.seller).header("content-type", "application/json");
@@ -37,7 +38,7 @@ async fn prices_are_kept_to_the_cent() {
 
 #[tokio::test]
 async fn what_is_no_ticket_is_refused() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     let before = app.ticket(id).await;
     expect_ticket_bodies_only(|| app.service.put(&path(id)).by(&app.seller)).await;
@@ -47,7 +48,7 @@ async fn what_is_no_ticket_is_refused() {
 
 #[tokio::test]
 async fn a_reserved_ticket_is_not_edited_until_it_is_released() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (id, order) = app.reserved_ticket().await;
     app.edit(id, "Other").await.expect_error(400, "Cannot edit a reserved ticket");
     assert_eq!(app.service.published().await, []);
@@ -59,9 +60,9 @@ async fn a_reserved_ticket_is_not_edited_until_it_is_released() {
 /// Session, body, existence, ownership, state: each request is wrong from one of them on.
 #[tokio::test]
 async fn checks_run_in_their_order() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let (reserved, _) = app.reserved_ticket().await;
-    let other = app.ground.user("bob");
+    let other = app.env.user("bob");
     let (good, bad) = (json!({"title": "Other", "price": 30}), json!({}));
     let unknown = path(unknown_ticket());
     let nowhere = [unknown, format!("{TICKETS}/1"), format!("{TICKETS}/zzzzzzzzzzzzzzzzzzzzzzzz")];
@@ -82,7 +83,7 @@ async fn checks_run_in_their_order() {
 
 #[tokio::test]
 async fn twenty_edits_at_once_are_twenty_versions() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let id = app.listed_ticket().await;
     let titles: Vec<String> = (0..20).map(|n| format!("Concert {n}")).collect();
     let replies = join_all(titles.iter().map(|title| app.edit(id, title))).await;
@@ -96,7 +97,7 @@ async fn twenty_edits_at_once_are_twenty_versions() {
 /// Both have read the ticket before either writes; who writes second meets a newer one.
 #[tokio::test]
 async fn an_edit_and_a_reservation_at_once_converge() {
-    let app = TestApp::new();
+    let app = TicketsApp::new();
     let states = async |id: TicketId| {
         let published = app.service.published().await;
         let state = |(_, ticket): &(_, Value)| {
