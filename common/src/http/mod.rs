@@ -5,7 +5,6 @@ mod error;
 mod fields;
 mod manners;
 mod page;
-mod refusal;
 mod server;
 
 pub use error::{ApiError, FieldError};
