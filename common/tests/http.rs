@@ -13,35 +13,35 @@ use axum::http::Method;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use common::contract::soon;
-use common::http::{ApiError, Body, Fields, FromFields, serve, with_manners};
+use common::http::{ApiError, Body, Required, serve, with_manners};
 use common::service::Service;
 use common::testing::{Reply, TestService};
 use futures_util::StreamExt;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use validator::Validate;
 
+#[derive(Deserialize, Validate)]
 struct Thing {
-    name: String,
+    #[validate(required(message = "Name is required"))]
+    name: Required<String>,
+    #[validate(required(message = "Size is required"))]
+    size: Required<u32>,
 }
 
-impl FromFields for Thing {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.read("name", "Name is required");
-        let _size: Option<u32> = fields.read("size", "Size is required");
-        Some(Self { name: name? })
-    }
+async fn create_thing(Body(thing): Body<Thing>) -> Result<String, ApiError> {
+    let _size = thing.size.get()?;
+    Ok(thing.name.get()?.len().to_string())
 }
 
 fn routes() -> Router {
     Router::new()
-        .route(
-            "/things",
-            get(async || axum::Json(json!([]))).post(async |Body(thing): Body<Thing>| thing.name.len().to_string()),
-        )
+        .route("/things", get(async || axum::Json(json!([]))).post(create_thing))
         .route("/panics", get(panics))
         .route("/fails", post(async || Err::<(), _>(ApiError::internal("the secret inside"))))
         .route("/down", post(async || Err::<(), _>(ApiError::unavailable("the secret inside"))))

@@ -20,9 +20,6 @@ use serde::Serialize;
 use crate::AppState;
 use crate::user::{Email, User};
 
-/// What breaks the rule of an email address is told.
-const EMAIL_RULE: &str = "Email must be valid";
-
 /// A user as they see themselves.
 #[derive(Serialize)]
 pub(crate) struct UserView {

@@ -9,15 +9,16 @@ use super::{TicketBody, TicketView};
 use crate::AppState;
 use crate::error::TicketError;
 
-/// `PUT /api/tickets/{id}`: its seller changes a ticket that is not reserved.
+/// `PUT /api/tickets/{id}`: lets the seller edit a ticket that is not reserved.
 pub(crate) async fn update_ticket(
     State(app): State<AppState>,
     seller: CurrentUser,
     id: PathId<TicketId>,
     Body(body): Body<TicketBody>,
 ) -> Result<Json<TicketView>, ApiError> {
+    let (title, price) = (body.title.get()?, body.price.get()?);
     let edited = app.tickets.update(id.known()?, |ticket| {
-        let event = ticket.edit(seller.id, body.title.clone(), body.price)?;
+        let event = ticket.edit(seller.id, title.clone(), price)?;
         Ok::<_, TicketError>(Some(Message::of(&event)))
     });
     let ticket = edited.await?.ok_or(TicketError::NotFound)?;
