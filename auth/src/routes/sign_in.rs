@@ -1,9 +1,11 @@
+use axum::Json;
 use axum::extract::State;
 use common::http::{ApiError, Body, Required};
 use serde::Deserialize;
+use tower_cookies::Cookies;
 use validator::Validate;
 
-use super::{SignedIn, begin_session};
+use super::{UserView, start_session};
 use crate::AppState;
 use crate::error::AuthError;
 use crate::password::Password;
@@ -20,9 +22,13 @@ pub(crate) struct Credentials {
 }
 
 /// `POST /api/users/signin`: starts a session.
-pub(crate) async fn sign_in(State(app): State<AppState>, Body(body): Body<Credentials>) -> Result<SignedIn, ApiError> {
+pub(crate) async fn sign_in(
+    State(app): State<AppState>,
+    cookies: Cookies,
+    Body(body): Body<Credentials>,
+) -> Result<Json<UserView>, ApiError> {
     let user = authenticate(&app, body.email.get()?, body.password.get()?).await?;
-    begin_session(&app, user)
+    start_session(&app, &cookies, user)
 }
 
 /// Verifies a password even if the email address is unknown, so that the time to answer does not reveal which are known.

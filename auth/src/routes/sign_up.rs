@@ -1,12 +1,14 @@
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use common::http::{ApiError, Body, Required};
 use common::ids::UserId;
 use common::store::StoreError;
 use serde::Deserialize;
+use tower_cookies::Cookies;
 use validator::Validate;
 
-use super::{SignedIn, begin_session};
+use super::{UserView, start_session};
 use crate::AppState;
 use crate::error::AuthError;
 use crate::password::NewPassword;
@@ -25,10 +27,11 @@ pub(crate) struct SignUp {
 /// `POST /api/users/signup`: creates a user and starts their session.
 pub(crate) async fn sign_up(
     State(app): State<AppState>,
+    cookies: Cookies,
     Body(body): Body<SignUp>,
-) -> Result<(StatusCode, SignedIn), ApiError> {
+) -> Result<(StatusCode, Json<UserView>), ApiError> {
     let user = create_user(&app, body.email.get()?, body.password.get()?).await?;
-    Ok((StatusCode::CREATED, begin_session(&app, user)?))
+    Ok((StatusCode::CREATED, start_session(&app, &cookies, user)?))
 }
 
 async fn create_user(app: &AppState, email: Email, password: NewPassword) -> Result<User, AuthError> {

@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use metrics::{counter, histogram};
+use tower_cookies::CookieManagerLayer;
 use tracing::{error, info};
 
 use super::ApiError;
@@ -27,6 +28,7 @@ pub fn with_manners(routes: Router) -> Router {
     routes
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(CookieManagerLayer::new())
         .layer(middleware::from_fn(manners))
 }
 
