@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::bus::{Bus, Listeners, RegisteredListener};
-use crate::http::{serve, with_manners};
+use crate::http::{serve, with_middleware};
 use crate::outbox::relay;
 use crate::store::Database;
 
@@ -212,7 +212,7 @@ pub async fn run(
     tokio::spawn(admin::keep_metrics_small());
     tokio::spawn(serve(admin_listener, admin::routes(probes, stop.clone()), CancellationToken::new()));
     if let Some(listener) = http_listener {
-        tasks.spawn(serve(listener, with_manners(routes), stop.clone()));
+        tasks.spawn(serve(listener, with_middleware(routes), stop.clone()));
     }
     ready(addresses);
 

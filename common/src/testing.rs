@@ -22,7 +22,7 @@ use tower::ServiceExt;
 use crate::bus::{ListenError, Message, RegisteredListener};
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::events::{Event, Subject};
-use crate::http::with_manners;
+use crate::http::with_middleware;
 use crate::ids::UserId;
 use crate::service::{Service, Worker};
 use crate::session::Sessions;
@@ -113,7 +113,7 @@ impl TestService {
     /// Puts a service under test. `database` is the one whose outbox [`published`](Self::published) takes from.
     pub fn new(service: Service, database: Option<Database>) -> Self {
         let Service { routes, listeners, workers, .. } = service;
-        Self { routes: with_manners(routes), listeners, workers: workers.into(), database }
+        Self { routes: with_middleware(routes), listeners, workers: workers.into(), database }
     }
 
     /// Starts its workers, once.
