@@ -11,7 +11,7 @@ mod server;
 pub use body::Body;
 pub use error::{ApiError, FieldError};
 pub use middleware::with_middleware;
-pub use page::Page;
+pub use page::{Page, Paged};
 pub use path_id::PathId;
 pub use required::Required;
 pub use server::serve;
