@@ -23,7 +23,7 @@ use tower::ServiceExt;
 
 use common::clock::{Clock, ManualClock, Timestamp};
 use common::events::{Event, Message, Subject};
-use common::http::with_manners;
+use common::http::with_middleware;
 use common::ids::UserId;
 use common::listener::{ListenError, RegisteredListener};
 use common::service::{Service, Worker};
@@ -114,7 +114,7 @@ impl TestApp {
     /// Puts a service under test. `database` is the one whose outbox [`published`](Self::published) takes from.
     pub fn new(service: Service, database: Option<Database>) -> Self {
         let Service { routes, listeners, workers, .. } = service;
-        Self { routes: with_manners(routes), listeners, workers: workers.into(), database }
+        Self { routes: with_middleware(routes), listeners, workers: workers.into(), database }
     }
 
     /// Starts its workers, once.

@@ -1,9 +1,9 @@
-//! Who a cookie says is asking.
+//! Session tokens and their cookie.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
-use common::session::{CurrentUser, cookie};
+use common::session::{CurrentUser, expired_cookie, session_cookie};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto};
 use serde_json::{Value, json};
 use testing::{TestEnv, TestUser};
@@ -29,7 +29,7 @@ fn token(user: &TestUser) -> &str {
 }
 
 #[test]
-fn a_token_says_who_it_was_signed_for() {
+fn a_token_identifies_the_user_it_was_signed_for() {
     let env = TestEnv::new();
     let ann = env.user("ann");
     let iat = common::clock::Clock::now(&env.clock).as_secs();
@@ -39,7 +39,7 @@ fn a_token_says_who_it_was_signed_for() {
 }
 
 #[test]
-fn a_token_ends_at_its_time_by_the_clock() {
+fn a_token_expires_by_the_clock() {
     let env = TestEnv::new();
     let ann = env.user("ann");
     env.clock.advance(HOUR - Duration::from_millis(1));
@@ -49,7 +49,7 @@ fn a_token_ends_at_its_time_by_the_clock() {
 }
 
 #[test]
-fn a_token_without_an_end_or_an_owner_is_none() {
+fn a_token_without_all_its_claims_is_invalid() {
     let env = TestEnv::new();
     let ann = env.user("ann");
     for missing in ["exp", "id", "email", "iat"] {
@@ -65,7 +65,7 @@ fn a_token_without_an_end_or_an_owner_is_none() {
 }
 
 #[test]
-fn a_token_of_another_key_or_algorithm_is_none() {
+fn a_token_of_another_key_or_algorithm_is_invalid() {
     let env = TestEnv::new();
     let ann = env.user("ann");
     assert_eq!(env.sessions.verify(&signed(b"another key", &claims(&env, &ann))), None);
@@ -76,7 +76,7 @@ fn a_token_of_another_key_or_algorithm_is_none() {
     {
         assert_eq!(env.sessions.verify(&unsigned), None, "{unsigned}");
     }
-    // Rightly signed with our key, for whoever does not look at the algorithm.
+    // Signed with our key, to fool verifiers that ignore the algorithm.
     for header in [NONE, HS512] {
         let input = format!("{header}.{payload}");
         let signature = crypto::sign(input.as_bytes(), &EncodingKey::from_secret(KEY), Algorithm::HS256).unwrap();
@@ -85,7 +85,7 @@ fn a_token_of_another_key_or_algorithm_is_none() {
 }
 
 #[test]
-fn a_token_that_was_tampered_with_is_none() {
+fn a_tampered_token_is_invalid() {
     let env = TestEnv::new();
     let (ann, bob) = (env.user("ann"), env.user("bob"));
     let (of_ann, of_bob) = (token(&ann), token(&bob));
@@ -113,14 +113,16 @@ fn the_session_is_found_among_other_cookies() {
     assert_eq!(user(&[&format!("theme=dark; {own}; lang=de")]), Some(ann.id));
     assert_eq!(user(&["theme=dark", own]), Some(ann.id));
     assert_eq!(user(&[&format!("session=stale; {own}")]), Some(ann.id));
+    assert_eq!(user(&[&format!("{own}; session=of-another-application")]), Some(ann.id));
+    assert_eq!(user(&[own, "session=of-another-application"]), Some(ann.id));
     assert_eq!(user(&[&format!("=; ;;broken; {own}")]), Some(ann.id));
     assert_eq!(user(&[&own.replace("session=", "Session=")]), None);
 }
 
 #[test]
-fn the_cookie_is_for_this_site_and_no_script() {
-    let set = cookie("token", Duration::from_secs(86_400), true);
+fn the_cookie_is_hidden_from_scripts_and_other_sites() {
+    let set = session_cookie("token".into(), Duration::from_secs(86_400), true).to_string();
     assert_eq!(set, "session=token; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=86400");
-    let cleared = cookie("", Duration::ZERO, false);
+    let cleared = expired_cookie(false).to_string();
     assert_eq!(cleared, "session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0");
 }

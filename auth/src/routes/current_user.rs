@@ -7,14 +7,14 @@ use serde::Serialize;
 
 use crate::AppState;
 
-/// Who is asking, if anybody who is signed in.
+/// The signed-in user, if any.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CurrentUserView {
     current_user: Option<SessionView>,
 }
 
-/// What a session says.
+/// A session as its user sees it.
 #[derive(Serialize)]
 struct SessionView {
     id: UserId,
@@ -28,7 +28,7 @@ impl From<CurrentUser> for SessionView {
     }
 }
 
-/// `GET /api/users/currentuser`: who is asking. Without a valid session that is nobody, which is no error.
+/// `GET /api/users/currentuser`: returns the signed-in user, or `null`.
 pub(crate) async fn find_current_user(State(app): State<AppState>, headers: HeaderMap) -> Json<CurrentUserView> {
     let current_user = app.sessions.current_user(&headers).map(SessionView::from);
     Json(CurrentUserView { current_user })

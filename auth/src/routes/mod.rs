@@ -1,4 +1,4 @@
-//! How people sign up, in and out: one file an endpoint.
+//! The HTTP routes of accounts and sessions, one file per endpoint.
 
 mod current_user;
 mod sign_in;
@@ -11,33 +11,27 @@ pub(crate) use sign_out::sign_out;
 pub(crate) use sign_up::sign_up;
 
 use axum::Json;
-use axum::http::header::{HeaderName, SET_COOKIE};
 use common::http::ApiError;
 use common::ids::UserId;
-use common::session::cookie;
+use common::session::session_cookie;
 use serde::Serialize;
+use tower_cookies::Cookies;
 
 use crate::AppState;
 use crate::user::{Email, User};
 
-/// What breaks the rule of an email address is told.
-const EMAIL_RULE: &str = "Email must be valid";
-
-/// A user as they see themselves.
+/// A user as clients see it.
 #[derive(Serialize)]
 pub(crate) struct UserView {
     id: UserId,
     email: Email,
 }
 
-/// The cookie of a new session, and whose it is.
-type SignedIn = ([(HeaderName, String); 1], Json<UserView>);
-
-/// Begins a session.
-fn begin_session(app: &AppState, user: User) -> Result<SignedIn, ApiError> {
+/// Starts a session: sets its cookie and returns its user.
+fn start_session(app: &AppState, cookies: &Cookies, user: User) -> Result<Json<UserView>, ApiError> {
     let User { id, email, .. } = user;
     let lifetime = app.config.session_lifetime();
     let token = app.sessions.sign(id, email.as_str(), lifetime)?;
-    let cookie = cookie(&token, lifetime, app.config.cookie_secure);
-    Ok(([(SET_COOKIE, cookie)], Json(UserView { id, email })))
+    cookies.add(session_cookie(token, lifetime, app.config.cookie_secure));
+    Ok(Json(UserView { id, email }))
 }

@@ -1,34 +1,38 @@
+use axum::Json;
 use axum::extract::State;
-use common::http::{ApiError, Body, Fields, FromFields};
+use common::http::{ApiError, Body, Required};
+use serde::Deserialize;
+use tower_cookies::Cookies;
+use validator::Validate;
 
-use super::{EMAIL_RULE, SignedIn, begin_session};
+use super::{UserView, start_session};
 use crate::AppState;
 use crate::error::AuthError;
 use crate::password::Password;
 use crate::user::{Email, User};
 
-/// Who somebody says they are.
+/// The credentials of an existing user.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Credentials {
-    email: Email,
-    password: Password,
+    #[validate(required(message = "Email must be valid"))]
+    email: Required<Email>,
+    #[validate(required(message = "You must supply a password"))]
+    password: Required<Password>,
 }
 
-impl FromFields for Credentials {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let email = fields.read("email", EMAIL_RULE);
-        let password = fields.read("password", "You must supply a password");
-        Some(Self { email: email?, password: password? })
-    }
+/// `POST /api/users/signin`: starts a session.
+pub(crate) async fn sign_in(
+    State(app): State<AppState>,
+    cookies: Cookies,
+    Body(body): Body<Credentials>,
+) -> Result<Json<UserView>, ApiError> {
+    let user = authenticate(&app, body.email.get()?, body.password.get()?).await?;
+    start_session(&app, &cookies, user)
 }
 
-/// `POST /api/users/signin`: begins a session for who knows the password.
-pub(crate) async fn sign_in(State(app): State<AppState>, Body(body): Body<Credentials>) -> Result<SignedIn, ApiError> {
-    let user = authenticate(&app, body).await?;
-    begin_session(&app, user)
-}
-
-/// Neither answer nor time tells whether the email address is known: a password is verified either way.
-async fn authenticate(app: &AppState, Credentials { email, password }: Credentials) -> Result<User, AuthError> {
+/// Verifies a password even if the email address is unknown, so that the time to answer does not reveal which are known.
+async fn authenticate(app: &AppState, email: Email, password: Password) -> Result<User, AuthError> {
     let user = app.users.find(User::by_email(&email)).await?.pop();
     let stored = user.as_ref().map(|user| user.password.clone());
     let verified = app.hasher.verify(password, stored).await?;

@@ -1,19 +1,17 @@
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::SET_COOKIE;
-use axum::response::IntoResponse;
-use common::session::cookie;
+use common::session::expired_cookie;
 use serde::Serialize;
+use tower_cookies::Cookies;
 
 use crate::AppState;
 
-/// Nothing more to say.
+/// An empty object.
 #[derive(Serialize)]
-struct SignedOut {}
+pub(crate) struct SignedOut {}
 
-/// `POST /api/users/signout`: takes the session's cookie away, whether or not there is one.
-pub(crate) async fn sign_out(State(app): State<AppState>) -> impl IntoResponse {
-    ([(SET_COOKIE, cookie("", Duration::ZERO, app.config.cookie_secure))], Json(SignedOut {}))
+/// `POST /api/users/signout`: clears the session cookie, signed in or not.
+pub(crate) async fn sign_out(State(app): State<AppState>, cookies: Cookies) -> Json<SignedOut> {
+    cookies.add(expired_cookie(app.config.cookie_secure));
+    Json(SignedOut {})
 }

@@ -1,40 +1,41 @@
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use common::http::{ApiError, Body, Fields, FromFields};
+use common::http::{ApiError, Body, Required};
 use common::ids::UserId;
 use common::store::StoreError;
+use serde::Deserialize;
+use tower_cookies::Cookies;
+use validator::Validate;
 
-use super::{EMAIL_RULE, SignedIn, begin_session};
+use super::{UserView, start_session};
 use crate::AppState;
 use crate::error::AuthError;
 use crate::password::NewPassword;
 use crate::user::{Email, User};
 
-/// Who somebody wants to be.
+/// The credentials of a new user.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SignUp {
-    email: Email,
-    password: NewPassword,
+    #[validate(required(message = "Email must be valid"))]
+    email: Required<Email>,
+    #[validate(required(message = "Password must be between 8 and 128 characters"))]
+    password: Required<NewPassword>,
 }
 
-impl FromFields for SignUp {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let email = fields.read("email", EMAIL_RULE);
-        let password = fields.read("password", "Password must be between 8 and 128 characters");
-        Some(Self { email: email?, password: password? })
-    }
-}
-
-/// `POST /api/users/signup`: makes a user and signs them in.
+/// `POST /api/users/signup`: creates a user and starts their session.
 pub(crate) async fn sign_up(
     State(app): State<AppState>,
+    cookies: Cookies,
     Body(body): Body<SignUp>,
-) -> Result<(StatusCode, SignedIn), ApiError> {
-    let user = create_user(&app, body).await?;
-    Ok((StatusCode::CREATED, begin_session(&app, user)?))
+) -> Result<(StatusCode, Json<UserView>), ApiError> {
+    let user = create_user(&app, body.email.get()?, body.password.get()?).await?;
+    Ok((StatusCode::CREATED, start_session(&app, &cookies, user)?))
 }
 
-async fn create_user(app: &AppState, SignUp { email, password }: SignUp) -> Result<User, AuthError> {
-    // Only to save the hashing: that no two users have an email address is the index's work.
+async fn create_user(app: &AppState, email: Email, password: NewPassword) -> Result<User, AuthError> {
+    // Saves hashing for most duplicates; the unique index is what keeps email addresses unique.
     if !app.users.find(User::by_email(&email)).await?.is_empty() {
         return Err(AuthError::EmailInUse);
     }

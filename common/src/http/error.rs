@@ -1,4 +1,4 @@
-//! What a client is told when its request fails.
+//! Failed requests, and the responses to them.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -9,82 +9,81 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::error::chain;
 use crate::store::StoreError;
 
-/// Seconds after which a client may try again what a dependency's failure prevented.
+/// Seconds after which a client may retry a 503.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Why a request fails. Each service converts its own errors to this at the edge.
+/// Why a request failed. Each service converts its own errors into this one.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// 400: fields that break their rules, all together.
+    /// 400: all fields that break their rules.
     #[error("invalid fields")]
     Invalid(Vec<FieldError>),
-    /// 400: the state of things forbids it; the message says how.
+    /// 400: not possible in the current state, for the reason in the message.
     #[error("{0}")]
     BadRequest(Cow<'static, str>),
-    /// 400: not JSON, or not an object.
+    /// 400: the body is not a JSON object.
     #[error("Request body is not valid JSON")]
     NotJson,
-    /// 401: no valid session, or not the owner.
+    /// 401: no valid session, or the record belongs to another user.
     #[error("Not authorized")]
     NotAuthorized,
-    /// 402: the card is declined; the message is Stripe's.
+    /// 402: the card was declined, with Stripe's message.
     #[error("{0}")]
     Declined(String),
-    /// 404: no such route or record.
+    /// 404: unknown route or record.
     #[error("Not Found")]
     NotFound,
-    /// 405: the route exists, the method does not.
+    /// 405: the route does not support the method.
     #[error("Method Not Allowed")]
     MethodNotAllowed,
-    /// 408: the client took too long to send its request.
+    /// 408: the client took too long to send the body.
     #[error("Request Timeout")]
     RequestTimeout,
     /// 413: the body is too long.
     #[error("Payload Too Large")]
     PayloadTooLarge,
-    /// 415: the body does not say that it is JSON.
+    /// 415: the content type is not JSON.
     #[error("Expected application/json")]
     NotJsonType,
-    /// 503: a dependency is down, or there is too much to do; the client may try again.
+    /// 503: a dependency is down or the service is overloaded; the client may retry.
     #[error("Something went wrong")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
-    /// 500: our mistake.
+    /// 500: a bug.
     #[error("Something went wrong")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// One thing that is wrong.
+/// One error of a response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// What.
+    /// The message for the user.
     pub message: Cow<'static, str>,
-    /// With which field, if with one alone.
+    /// The field to blame, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<&'static str>,
 }
 
-/// The body of every error.
+/// The body of every error response.
 #[derive(Serialize)]
 struct ErrorBody {
     errors: Vec<FieldError>,
 }
 
-/// Why a reply is a 5xx, for the log alone; travels in the reply's extensions.
+/// The cause of a 5xx, which travels in the response's extensions to the log and no further.
 #[derive(Clone)]
-pub(super) struct Cause(pub(super) Arc<str>);
+pub(super) struct Cause(pub(super) Arc<dyn Error + Send + Sync>);
 
 impl ApiError {
-    /// 503, for this reason.
-    pub fn unavailable(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Unavailable(why.into())
+    /// 503 with this cause, which is logged but not sent.
+    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Unavailable(cause.into())
     }
 
-    /// 500, for this reason.
-    pub fn internal(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Internal(why.into())
+    /// 500 with this cause, which is logged but not sent.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
     }
 
     fn status(&self) -> StatusCode {
@@ -106,11 +105,11 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let message = self.to_string();
-        let cause = self.source().map(|source| Cause(chain(source).into()));
-        let errors = match self {
-            Self::Invalid(errors) => errors,
-            _ => vec![FieldError { message: message.into(), field: None }],
+        let error = FieldError { message: self.to_string().into(), field: None };
+        let (errors, cause) = match self {
+            Self::Invalid(errors) => (errors, None),
+            Self::Unavailable(cause) | Self::Internal(cause) => (vec![error], Some(Cause(cause.into()))),
+            _ => (vec![error], None),
         };
         let mut response = (status, Json(ErrorBody { errors })).into_response();
         if let Some(cause) = cause {

@@ -1,15 +1,17 @@
-//! HTTP manners, the same for every service: the shape of errors, what a request must be like, what every reply
-//! carries, and a server that slow and hostile clients do not hold up.
+//! HTTP as all services speak it: request bodies, errors, pages, middleware, and the server.
 
+mod body;
 mod error;
-mod fields;
-mod manners;
+mod middleware;
 mod page;
-mod refusal;
+mod path_id;
+mod required;
 mod server;
 
+pub use body::Body;
 pub use error::{ApiError, FieldError};
-pub use fields::{Body, Fields, FromFields, PathId};
-pub use manners::with_manners;
-pub use page::Page;
+pub use middleware::with_middleware;
+pub use page::{Page, Paged};
+pub use path_id::PathId;
+pub use required::Required;
 pub use server::serve;

@@ -1,10 +1,10 @@
-//! Pages of a list, the newest first: `?limit=50&after=<id>`.
+//! Pages of a list, newest first: `?limit=50&after=<id>`.
 
+use axum::Json;
 use axum::extract::{FromRequestParts, OriginalUri, Query as UrlQuery};
+use axum::http::header::{HeaderName, LINK};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{ApiError, FieldError};
 use crate::ids::RecordId;
@@ -13,12 +13,15 @@ use crate::store::{Entity, Query};
 const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 200;
 
-/// Extracts which page of a list is asked for.
+/// Extracts the page a client asks for.
 pub struct Page<I> {
     path: String,
     limit: usize,
     after: Option<I>,
 }
+
+/// A page of a list, with a `Link` to the next one while more remain.
+pub type Paged<View> = (Option<[(HeaderName, String); 1]>, Json<Vec<View>>);
 
 #[derive(Deserialize)]
 struct Params {
@@ -55,30 +58,18 @@ impl<S: Send + Sync, I: RecordId> FromRequestParts<S> for Page<I> {
 }
 
 impl<I: RecordId> Page<I> {
-    /// Asks for this page, and for one more, which tells whether more remain.
+    /// Queries this page plus one record, whose presence shows that more remain.
     pub fn query(&self) -> Query<I> {
         Query::newest(self.limit + 1).after(self.after)
     }
 
-    /// Answers with what [`query`](Self::query) found, and with a link to the next page while more remain.
-    pub fn respond<T, View>(&self, mut found: Vec<T>) -> Response
-    where
-        T: Entity<Id = I>,
-        View: From<T> + Serialize,
-    {
+    /// Turns the records found by [`query`](Self::query) into the response.
+    pub fn respond<T: Entity<Id = I>, View: From<T>>(&self, mut found: Vec<T>) -> Paged<View> {
         let more = found.len() > self.limit;
         found.truncate(self.limit);
-        let last = found.last().map(Entity::id);
-        let views: Vec<View> = found.into_iter().map(View::from).collect();
-        // Views are plain structs: there is nothing in them that JSON can not say.
-        let json = serde_json::to_vec(&views).unwrap_or_default();
-        let mut response = ([(header::CONTENT_TYPE, "application/json")], json).into_response();
-        if let Some(last) = last.filter(|_| more) {
-            let link = format!("<{}?limit={}&after={last}>; rel=\"next\"", self.path, self.limit);
-            if let Ok(link) = HeaderValue::try_from(link) {
-                response.headers_mut().insert(header::LINK, link);
-            }
-        }
-        response
+        let last = found.last().filter(|_| more).map(Entity::id);
+        let link =
+            last.map(|last| [(LINK, format!("<{}?limit={}&after={last}>; rel=\"next\"", self.path, self.limit))]);
+        (link, Json(found.into_iter().map(View::from).collect()))
     }
 }

@@ -1,4 +1,8 @@
-//! A server that neither slow nor idle clients hold up, and that lets go of its connections in good order.
+//! The HTTP server.
+//!
+//! `axum::serve` would do, but it has no header read timeout, so a client that never finishes the head of its request
+//! would keep its connection open without limit. Hence our own loop over hyper, with a timeout for every way in which a
+//! client can stall: the head here, the body in [`Body`](super::Body), the response here.
 
 use std::time::Duration;
 
@@ -8,21 +12,24 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::refusal::Shaped;
-
-/// How long a client may take to send the head of a request, and how long it may keep an idle connection.
+/// How long a client may take to send the head of a request, and how long it may keep an idle connection open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a client may leave the connection full of data that it does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest head of a request.
 const MAX_HEAD: usize = 32 * 1024;
 
-/// Pause after the operating system has refused a connection: too many open files, most likely.
+/// Pause after the operating system fails to accept a connection, most likely for too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `routes` until `stop`; then takes no more connections, answers the requests that have begun, and returns.
+/// Serves `routes` until `stop` is cancelled, then accepts no more connections, completes the requests in flight, and
+/// returns.
 pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
     let connections = GracefulShutdown::new();
     let mut http = http1::Builder::new();
@@ -30,14 +37,17 @@ pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToke
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
-                // Replies are small and whole; waiting to fill a packet only delays them. Where it can not be set,
-                // they are merely late.
-                let _best_effort = stream.set_nodelay(true);
+                // Responses are small and written whole, so waiting to fill a packet only delays them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    debug!(%error, "could not disable Nagle's algorithm");
+                }
+                let mut stream = TimeoutWriter::new(stream);
+                stream.set_timeout(Some(WRITE_TIMEOUT));
                 let service = TowerToHyperService::new(routes.clone());
-                let connection = connections.watch(http.serve_connection(TokioIo::new(Shaped::new(stream)), service));
+                let connection = connections.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
-                        // The client's doing: it went away, was too slow or sent what is not HTTP.
+                        // The client went away, was too slow, or did not speak HTTP.
                         debug!(%error, "connection ended");
                     }
                 });

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{Probe, Service, Signals, admin, boxed};
 use crate::bus::Bus;
-use crate::http::{serve, with_manners};
+use crate::http::{serve, with_middleware};
 use crate::outbox::relay;
 
 /// How long requests and events in flight may take to end after a signal, and then the outboxes. Together less than the
@@ -104,7 +104,7 @@ pub async fn run(
     tokio::spawn(admin::keep_metrics_small());
     tokio::spawn(serve(admin_listener, admin::routes(probes, process.stop.clone()), CancellationToken::new()));
     if let Some((listener, _)) = http {
-        process.tasks.spawn(serve(listener, with_manners(routes), process.stop.clone()));
+        process.tasks.spawn(serve(listener, with_middleware(routes), process.stop.clone()));
     }
     ready(addresses);
 

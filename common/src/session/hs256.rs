@@ -1,7 +1,7 @@
-//! HMAC with SHA-256 for `jsonwebtoken`, from the RustCrypto crates.
+//! The crypto provider of `jsonwebtoken`: HMAC with SHA-256, from the RustCrypto crates, and nothing else.
 //!
-//! The crate's own providers bring RSA and elliptic curves along, which nothing here verifies: they would double the
-//! build of every service.
+//! The crate's own provider (feature `rust_crypto`) depends on `rsa`, which leaks private keys through timing
+//! (RUSTSEC-2023-0071), and on elliptic curves. Sessions use neither.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use sha2::Sha256;
 use signature::{Error, Signer, Verifier};
 
-/// Makes `jsonwebtoken` use this; again is harmless.
+/// Makes `jsonwebtoken` use this provider. Only the first call has an effect.
 pub(super) fn install() {
     static PROVIDER: CryptoProvider =
         CryptoProvider { signer_factory: signer, verifier_factory: verifier, key_utils: KeyUtils::new_unimplemented() };

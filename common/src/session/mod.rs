@@ -1,4 +1,4 @@
-//! Who is asking: a signed token in a cookie, which each service verifies by itself.
+//! Sessions: a signed token in a cookie, which each service verifies without asking another.
 
 mod hs256;
 
@@ -8,10 +8,11 @@ use std::time::Duration;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use cookie::{Cookie, SameSite};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use tower_cookies::Cookie;
+use tower_cookies::cookie::{SameSite, time};
 
 use crate::clock::{Clock, Timestamp};
 use crate::http::ApiError;
@@ -20,7 +21,7 @@ use crate::ids::UserId;
 /// The cookie's name.
 const COOKIE: &str = "session";
 
-/// What the token says.
+/// The payload of the token.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     id: UserId,
@@ -29,18 +30,18 @@ struct Claims {
     exp: i64,
 }
 
-/// The signed-in user, as an extractor: without a valid session the request ends with 401.
+/// Extracts the signed-in user, or fails with 401.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CurrentUser {
-    /// Who.
+    /// The user's id.
     pub id: UserId,
-    /// Their email address when they signed in.
+    /// Their email address at sign-in.
     pub email: String,
-    /// When they signed in, in seconds since the Unix epoch.
+    /// The time of sign-in, in seconds since the Unix epoch.
     pub iat: i64,
 }
 
-/// Signs and verifies sessions with the key that all services share. Cheap to clone.
+/// Signs and verifies session tokens with the key that all services share. Cheap to clone.
 #[derive(Clone)]
 pub struct Sessions(Arc<Inner>);
 
@@ -52,12 +53,12 @@ struct Inner {
 }
 
 impl Sessions {
-    /// Sessions signed with `key` and timed by `clock`.
+    /// Signs with `key`; `clock` decides whether a token has expired.
     pub fn new(key: &SecretString, clock: Arc<dyn Clock>) -> Self {
         hs256::install();
         let key = key.expose_secret().as_bytes();
         let mut validation = Validation::new(Algorithm::HS256);
-        // A token without `exp` does not parse; whether its time is up is for our clock to say.
+        // Checked against our clock below. A token without `exp` does not parse.
         validation.validate_exp = false;
         Self(Arc::new(Inner {
             encode: EncodingKey::from_secret(key),
@@ -67,14 +68,14 @@ impl Sessions {
         }))
     }
 
-    /// A token that says for `lifetime` who somebody is.
+    /// Signs a token that is valid for `lifetime`.
     pub fn sign(&self, id: UserId, email: &str, lifetime: Duration) -> Result<String, ApiError> {
         let now = self.0.clock.now();
         let claims = Claims { id, email: email.to_owned(), iat: now.as_secs(), exp: now.plus(lifetime).as_secs() };
         jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0.encode).map_err(ApiError::internal)
     }
 
-    /// Who a token says somebody is, if it is ours and its time is not up.
+    /// Returns the user of a token that we signed and that has not expired.
     pub fn verify(&self, token: &str) -> Option<CurrentUser> {
         let Claims { id, email, iat, exp } =
             jsonwebtoken::decode(token, &self.0.decode, &self.0.validation).ok()?.claims;
@@ -82,7 +83,10 @@ impl Sessions {
         (self.0.clock.now() < expires).then_some(CurrentUser { id, email, iat })
     }
 
-    /// Who a request's cookie says is asking.
+    /// Returns the signed-in user of a request, if any.
+    ///
+    /// Any of several cookies named `session` may be the valid one: another application on a parent domain can set its
+    /// own. That is why this does not read [`Cookies`](tower_cookies::Cookies), which keep only the last of them.
     pub fn current_user(&self, headers: &HeaderMap) -> Option<CurrentUser> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut sessions = cookies.flat_map(Cookie::split_parse).flatten().filter(|cookie| cookie.name() == COOKIE);
@@ -101,9 +105,9 @@ where
     }
 }
 
-/// The `Set-Cookie` that hands a token to a browser; an empty token takes the cookie away.
-pub fn cookie(token: &str, lifetime: Duration, secure: bool) -> String {
-    let max_age = cookie::time::Duration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
+/// The cookie that hands a token to the browser.
+pub fn session_cookie(token: String, lifetime: Duration, secure: bool) -> Cookie<'static> {
+    let max_age = time::Duration::seconds(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX));
     Cookie::build((COOKIE, token))
         .path("/")
         .http_only(true)
@@ -111,5 +115,9 @@ pub fn cookie(token: &str, lifetime: Duration, secure: bool) -> String {
         .max_age(max_age)
         .secure(secure)
         .build()
-        .to_string()
+}
+
+/// The cookie that makes the browser forget its session.
+pub fn expired_cookie(secure: bool) -> Cookie<'static> {
+    session_cookie(String::new(), Duration::ZERO, secure)
 }

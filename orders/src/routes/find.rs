@@ -8,7 +8,7 @@ use super::OrderView;
 use crate::AppState;
 use crate::error::OrderError;
 
-/// `GET /api/orders/{id}`: one of the caller's orders.
+/// `GET /api/orders/{id}`: returns one of the caller's orders.
 pub(crate) async fn find_order(
     State(app): State<AppState>,
     buyer: CurrentUser,

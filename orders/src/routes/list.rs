@@ -1,6 +1,5 @@
 use axum::extract::State;
-use axum::response::Response;
-use common::http::{ApiError, Page};
+use common::http::{ApiError, Page, Paged};
 use common::ids::OrderId;
 use common::session::CurrentUser;
 
@@ -8,12 +7,12 @@ use super::OrderView;
 use crate::AppState;
 use crate::order::Order;
 
-/// `GET /api/orders`: the caller's orders, the newest first.
+/// `GET /api/orders`: lists the caller's orders, newest first.
 pub(crate) async fn list_orders(
     State(app): State<AppState>,
     buyer: CurrentUser,
     page: Page<OrderId>,
-) -> Result<Response, ApiError> {
+) -> Result<Paged<OrderView>, ApiError> {
     let orders = app.orders.find(page.query().with(Order::USER, buyer.id)).await?;
-    Ok(page.respond::<_, OrderView>(orders))
+    Ok(page.respond(orders))
 }

@@ -1,4 +1,4 @@
-//! What people do with orders: one file an endpoint.
+//! The HTTP routes of orders, one file per endpoint.
 
 mod create;
 mod delete;
@@ -30,7 +30,7 @@ pub(crate) struct OrderView {
     ticket: OrderedTicketView,
 }
 
-/// The ticket of an order, as it was when ordered.
+/// The ticket as it was when ordered.
 #[derive(Serialize)]
 struct OrderedTicketView {
     id: TicketId,

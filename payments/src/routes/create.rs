@@ -1,10 +1,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use common::http::{ApiError, Body, Fields, FromFields};
+use common::http::{ApiError, Body, Required};
 use common::ids::{OrderId, PaymentId};
 use common::session::CurrentUser;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use validator::Validate;
 
 use crate::AppState;
 use crate::card::CardToken;
@@ -12,21 +13,17 @@ use crate::error::PaymentError;
 use crate::payment::{Payment, PaymentStatus};
 use crate::settlement::pay;
 
-/// What a buyer says to pay.
+/// How a buyer pays for an order.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct PaymentBody {
-    token: CardToken,
-    order_id: OrderId,
+    #[validate(required(message = "Token must be provided"))]
+    token: Required<CardToken>,
+    #[validate(required(message = "OrderId must be provided"))]
+    order_id: Required<OrderId>,
 }
 
-impl FromFields for PaymentBody {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let token = fields.read("token", "Token must be provided");
-        let order_id = fields.read("orderId", "OrderId must be provided");
-        Some(Self { token: token?, order_id: order_id? })
-    }
-}
-
-/// A payment as its buyer first sees it.
+/// A new payment as its buyer sees it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatedView {
@@ -42,15 +39,15 @@ impl From<Payment> for CreatedView {
     }
 }
 
-/// `POST /api/payments`: the buyer of an order pays for it.
+/// `POST /api/payments`: pays for one of the caller's orders.
 pub(crate) async fn create_payment(
     State(app): State<AppState>,
     buyer: CurrentUser,
     Body(body): Body<PaymentBody>,
 ) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
-    let order = app.orders.get_arriving(body.order_id).await?.ok_or(PaymentError::UnknownOrder)?;
+    let order = app.orders.get_arriving(body.order_id.get()?).await?.ok_or(PaymentError::UnknownOrder)?;
     order.check_buyer(buyer.id).map_err(PaymentError::from)?;
     order.check_payable(app.clock.now()).map_err(PaymentError::from)?;
-    let payment = pay(&app, order, body.token).await?;
+    let payment = pay(&app, order, body.token.get()?).await?;
     Ok((StatusCode::CREATED, Json(payment.into())))
 }

@@ -13,10 +13,10 @@ use crate::card::Card;
 use crate::error::PaymentError;
 use crate::payment::{Payment, PaymentStatus};
 
-/// The most payments of one order that are listed: the newest.
+/// How many payments of an order are listed.
 const MAX_LISTED: usize = 200;
 
-/// Extracts whose payments are asked for: `?orderId=…`.
+/// Extracts the order whose payments to list: `?orderId=…`.
 pub(crate) struct OfOrder(OrderId);
 
 #[derive(Deserialize)]
@@ -30,8 +30,10 @@ impl<S: Send + Sync> FromRequestParts<S> for OfOrder {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query: Result<UrlQuery<Params>, _> = UrlQuery::from_request_parts(parts, state).await;
-        let invalid = |_| FieldError { message: "OrderId must be provided".into(), field: Some("orderId") };
-        query.map(|UrlQuery(params)| Self(params.order_id)).map_err(|error| ApiError::Invalid(vec![invalid(error)]))
+        query.map(|UrlQuery(params)| Self(params.order_id)).map_err(|_| {
+            let error = FieldError { message: "OrderId must be provided".into(), field: Some("orderId") };
+            ApiError::Invalid(vec![error])
+        })
     }
 }
 
@@ -43,7 +45,7 @@ pub(crate) struct PaymentView {
     order_id: OrderId,
     status: PaymentStatus,
     amount: Money,
-    /// `null` until Stripe has told it.
+    /// `null` until Stripe has described it.
     card: Option<Card>,
 }
 
@@ -54,7 +56,7 @@ impl From<Payment> for PaymentView {
     }
 }
 
-/// `GET /api/payments?orderId=…`: the attempts to pay for an order, the newest first.
+/// `GET /api/payments?orderId=…`: lists the payments of one of the caller's orders, newest first.
 pub(crate) async fn list_payments(
     State(app): State<AppState>,
     buyer: CurrentUser,

@@ -1,4 +1,4 @@
-//! What people do with payments: one file an endpoint.
+//! The HTTP routes of payments, one file per endpoint.
 
 mod create;
 mod list;

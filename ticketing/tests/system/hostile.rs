@@ -502,7 +502,7 @@ async fn bytes_that_are_no_http_are_refused_or_hung_up_on() {
         if let Some(answer) = client.answer().await {
             let sent = String::from_utf8_lossy(&attack[..attack.len().min(80)]);
             assert!((400..500).contains(&answer.status), "{sent:?} got {answer:?}");
-            // What never became a request is refused below our manners; who sends it reads no JSON.
+            // The server refuses malformed requests without a body, before our middleware sees them.
             if !answer.body.is_empty() {
                 answer.refuses(answer.status);
             }

@@ -9,14 +9,14 @@ use super::{TicketBody, TicketView};
 use crate::AppState;
 use crate::ticket::Ticket;
 
-/// `POST /api/tickets`: puts a ticket up for sale.
+/// `POST /api/tickets`: lists a ticket for sale.
 pub(crate) async fn create_ticket(
     State(app): State<AppState>,
     seller: CurrentUser,
     Body(body): Body<TicketBody>,
 ) -> Result<(StatusCode, Json<TicketView>), ApiError> {
     let id = TicketId::generate(app.clock.now());
-    let (ticket, event) = Ticket::list(id, seller.id, body.title, body.price);
+    let (ticket, event) = Ticket::list(id, seller.id, body.title.get()?, body.price.get()?);
     app.tickets.insert(&ticket, event).await?;
     Ok((StatusCode::CREATED, Json(ticket.into())))
 }

@@ -6,7 +6,7 @@ use common::ids::TicketId;
 use super::TicketView;
 use crate::AppState;
 
-/// `GET /api/tickets/{id}`: one ticket, reserved or not.
+/// `GET /api/tickets/{id}`: returns a ticket, reserved or not.
 pub(crate) async fn find_ticket(
     State(app): State<AppState>,
     id: PathId<TicketId>,

@@ -1,13 +1,15 @@
 use axum::extract::State;
-use axum::response::Response;
-use common::http::{ApiError, Page};
+use common::http::{ApiError, Page, Paged};
 use common::ids::TicketId;
 
 use super::TicketView;
 use crate::AppState;
 
-/// `GET /api/tickets`: what is for sale, the newest first.
-pub(crate) async fn list_tickets(State(app): State<AppState>, page: Page<TicketId>) -> Result<Response, ApiError> {
+/// `GET /api/tickets`: lists the tickets for sale, newest first.
+pub(crate) async fn list_tickets(
+    State(app): State<AppState>,
+    page: Page<TicketId>,
+) -> Result<Paged<TicketView>, ApiError> {
     let tickets = app.tickets.find(page.query().without("orderId")).await?;
-    Ok(page.respond::<_, TicketView>(tickets))
+    Ok(page.respond(tickets))
 }

@@ -1,4 +1,4 @@
-//! What people do with tickets: one file an endpoint.
+//! The HTTP routes of tickets, one file per endpoint.
 
 mod create;
 mod find;
@@ -10,25 +10,22 @@ pub(crate) use find::find_ticket;
 pub(crate) use list::list_tickets;
 pub(crate) use update::update_ticket;
 
-use common::http::{Fields, FromFields};
+use common::http::Required;
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::Money;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use validator::Validate;
 
 use crate::ticket::{Price, Ticket, Title};
 
-/// What a seller says of a ticket, new or edited.
+/// A new or edited ticket.
+#[derive(Deserialize, Validate)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct TicketBody {
-    title: Title,
-    price: Price,
-}
-
-impl FromFields for TicketBody {
-    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let title = fields.read("title", "Title is required");
-        let price = fields.read("price", "Price must be greater than 0");
-        Some(Self { title: title?, price: price? })
-    }
+    #[validate(required(message = "Title is required"))]
+    title: Required<Title>,
+    #[validate(required(message = "Price must be greater than 0"))]
+    price: Required<Price>,
 }
 
 /// A ticket as clients see it.

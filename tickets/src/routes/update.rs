@@ -8,16 +8,17 @@ use super::{TicketBody, TicketView};
 use crate::AppState;
 use crate::error::TicketError;
 
-/// `PUT /api/tickets/{id}`: its seller changes a ticket that is not reserved.
+/// `PUT /api/tickets/{id}`: lets the seller edit a ticket that is not reserved.
 pub(crate) async fn update_ticket(
     State(app): State<AppState>,
     seller: CurrentUser,
     id: PathId<TicketId>,
     Body(body): Body<TicketBody>,
 ) -> Result<Json<TicketView>, ApiError> {
-    let edited = app.tickets.update(id.known()?, |ticket| -> Result<_, TicketError> {
-        Ok(ticket.edit(seller.id, body.title.clone(), body.price)?)
-    });
+    let (title, price) = (body.title.get()?, body.price.get()?);
+    let edited = app
+        .tickets
+        .update(id.known()?, |ticket| -> Result<_, TicketError> { Ok(ticket.edit(seller.id, title.clone(), price)?) });
     let ticket = edited.await?.ok_or(TicketError::NotFound)?;
     Ok(Json(ticket.into()))
 }
