@@ -7,7 +7,7 @@
 //! - ports, each a small trait and a typed handle: [`store`], [`bus`], [`jobs`]
 //! - above the ports: [`listener`], [`outbox`], [`replica`]
 //! - HTTP: [`http`], [`session`]
-//! - the process: [`config`], [`error`], [`service`], [`trace`]
+//! - the process: [`config`], [`error`], [`service`], [`telemetry`], [`trace`]
 
 pub mod clock;
 pub mod ids;
@@ -29,4 +29,5 @@ pub mod session;
 pub mod config;
 pub mod error;
 pub mod service;
+pub mod telemetry;
 pub mod trace;

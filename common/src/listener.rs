@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{Instrument, debug, error, error_span, info, warn};
 
 use crate::bus::{Bus, BusError, Delivery, Durable, Subscription, Verdict};
 use crate::error::{BoxError, chain};
@@ -185,14 +185,19 @@ impl RegisteredListener {
 
     async fn deliver(&self, subscription: &dyn Subscription, delivery: Delivery) -> Result<(), BusError> {
         let trace = delivery.message.traceparent.clone().unwrap_or_else(TraceParent::generate);
-        let verdict = trace.clone().scope(self.judge(&delivery, trace.trace_id())).await;
+        let trace_id = trace.trace_id();
+        let judged = async {
+            let span = error_span!("event", listener = self.durable.name, id = delivery.message.id, trace_id);
+            self.judge(&delivery).instrument(span).await
+        };
+        let verdict = trace.scope(judged).await;
         subscription.settle(&delivery, verdict).await
     }
 
     /// Calls the handler and turns its result, a panic or a timeout into a verdict.
-    async fn judge(&self, delivery: &Delivery, trace_id: &str) -> Verdict {
+    async fn judge(&self, delivery: &Delivery) -> Verdict {
         let Delivery { attempt, message, .. } = delivery;
-        let (listener, id) = (self.durable.name, &message.id);
+        let listener = self.durable.name;
         let handler = AssertUnwindSafe((self.handler)(message.payload.clone())).catch_unwind();
         let outcome = match tokio::time::timeout(HANDLER_TIMEOUT, handler).await {
             Ok(Ok(outcome)) => outcome,
@@ -202,20 +207,20 @@ impl RegisteredListener {
         match outcome {
             Ok(()) => {
                 counter!("events_handled_total", "listener" => listener).increment(1);
-                debug!(listener, id, trace_id, "event handled");
+                debug!("event handled");
                 Verdict::Ack
             }
             Err(ListenError::Retry(cause)) => {
                 counter!("events_retried_total", "listener" => listener).increment(1);
                 let delay = retry_delay(*attempt);
                 let reason = chain(&*cause);
-                info!(listener, id, trace_id, attempt, ?delay, reason, "event not handled, will retry");
+                info!(attempt, ?delay, reason, "event not handled, will retry");
                 Verdict::Retry(delay)
             }
             Err(ListenError::Reject(cause)) => {
                 counter!("events_dead_lettered_total", "listener" => listener).increment(1);
                 let reason = chain(&*cause);
-                error!(listener, id, trace_id, attempt, reason, "event rejected, stored as a dead letter");
+                error!(attempt, reason, "event rejected, stored as a dead letter");
                 Verdict::Reject(reason)
             }
         }

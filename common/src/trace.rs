@@ -1,56 +1,64 @@
-//! The trace context of the request that caused what is done now, as W3C Trace Context's `traceparent`.
+//! The trace context of the request that caused the current work, as in W3C Trace Context.
 //!
-//! An HTTP request brings it or is given a new one; it travels in the headers of every event the request causes, and
-//! into what those events cause in turn, so that one id finds all log lines of one purchase.
-//! The format is that of <https://www.w3.org/TR/trace-context/#traceparent-header>.
+//! A request brings its context or gets a new one. The context travels with every event that the request causes, and
+//! into the work that those events cause in turn, so that one trace id finds all log lines of a purchase. OpenTelemetry
+//! keeps the current context and reads and writes the `traceparent` header
+//! (<https://www.w3.org/TR/trace-context/#traceparent-header>).
 
 use std::fmt;
-use std::future::Future;
 
-tokio::task_local! {
-    static CURRENT: TraceParent;
-}
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::trace::{FutureExt, SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
+use tokio::task::JoinHandle;
+use tracing::{Instrument, error_span};
 
-/// A `traceparent`: `00-<trace id>-<span id>-<flags>`.
+/// The name of the header.
+const TRACEPARENT: &str = "traceparent";
+
+/// A trace context as the value of a `traceparent` header: `00-<trace id>-<span id>-<flags>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceParent(String);
 
 impl TraceParent {
-    /// A new trace.
+    /// Starts a new trace.
     pub fn generate() -> Self {
-        // Zero is not a valid id, and no more likely than any other.
-        Self(format!("00-{:032x}-{:016x}-01", rand::random::<u128>() | 1, rand::random::<u64>() | 1))
+        let (trace, span) = (RandomIdGenerator::default().new_trace_id(), RandomIdGenerator::default().new_span_id());
+        let root = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
+        Self::of(&Context::new().with_remote_span_context(root)).unwrap_or_else(|| Self(String::new()))
     }
 
-    /// Takes over what a client or a message brought, if it is well formed.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split('-');
-        let sane = [2, 32, 16, 2].into_iter().all(|length| {
-            parts.next().is_some_and(|part| {
-                part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            })
-        });
-        (sane && parts.next().is_none() && text.starts_with("00")).then(|| Self(text.to_owned()))
+    /// Reads a header. Returns `None` if it is not valid.
+    pub fn parse(header: &str) -> Option<Self> {
+        context(header).has_active_span().then(|| Self(header.to_owned()))
     }
 
-    /// The trace context this code runs under, if any.
+    /// The current context, if any.
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
+        Self::of(&Context::current())
     }
 
-    /// Runs `future` under this trace context.
+    /// Runs `future` in this context.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        CURRENT.scope(self, future)
+        future.with_context(context(&self.0))
     }
 
-    /// As it is written in a header.
+    /// The value of the header.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part that is the same for all that one request causes.
-    pub fn trace_id(&self) -> &str {
-        &self.0[3..35]
+    /// The part that is the same for everything that one request causes.
+    pub fn trace_id(&self) -> String {
+        context(&self.0).span().span_context().trace_id().to_string()
+    }
+
+    fn of(context: &Context) -> Option<Self> {
+        let mut header = Header::default();
+        TraceContextPropagator::new().inject_context(context, &mut header);
+        header.0.map(Self)
     }
 }
 
@@ -60,22 +68,77 @@ impl fmt::Display for TraceParent {
     }
 }
 
+/// Runs a round of a background task in a new trace, so that its log lines can be told from those of other rounds.
+pub async fn in_new_trace<F: Future>(task: &'static str, round: F) -> F::Output {
+    let trace = TraceParent::generate();
+    let trace_id = trace.trace_id();
+    let traced = async {
+        // Created within the scope, so that an exported span belongs to the trace.
+        let span = error_span!("task", task, trace_id);
+        round.instrument(span).await
+    };
+    trace.scope(traced).await
+}
+
+/// Spawns a task that continues the current trace and span.
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(future.in_current_span().with_current_context())
+}
+
+fn context(header: &str) -> Context {
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &Header(Some(header.to_owned())))
+}
+
+/// The one header that carries a context.
+#[derive(Default)]
+struct Header(Option<String>);
+
+impl Injector for Header {
+    fn set(&mut self, name: &str, value: String) {
+        if name == TRACEPARENT {
+            self.0 = Some(value);
+        }
+    }
+}
+
+impl Extractor for Header {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.as_deref().filter(|_| name == TRACEPARENT)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec![TRACEPARENT]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_well_formed_is_taken_over() {
+    fn only_valid_headers_are_continued() {
         let own = TraceParent::generate();
         assert_eq!(TraceParent::parse(own.as_str()), Some(own));
-        for text in [
+        for header in [
             "",
             "00",
             "00-a-b-01",
             "zz-00000000000000000000000000000001-0000000000000001-01",
             "00-é0000000000000000000000000000000-0000000000000001-01",
+            "00-00000000000000000000000000000000-0000000000000001-01",
         ] {
-            assert_eq!(TraceParent::parse(text), None, "{text}");
+            assert_eq!(TraceParent::parse(header), None, "{header}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_spawned_task_continues_the_trace() {
+        let trace = TraceParent::generate();
+        let spawned = trace.clone().scope(async { spawn(async { TraceParent::current() }).await });
+        assert_eq!(spawned.await.unwrap(), Some(trace));
+        assert_eq!(TraceParent::current(), None);
     }
 }

@@ -1,0 +1,60 @@
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing::{error, info};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::error::chain;
+
+/// Exports spans to a collector, if one is configured.
+pub(super) struct Exporter(Result<Option<SdkTracerProvider>, ExporterBuildError>);
+
+impl Exporter {
+    pub(super) fn start<S>(
+        endpoint: Option<&str>,
+        service: &'static str,
+    ) -> (Self, Option<OpenTelemetryLayer<S, SdkTracer>>)
+    where
+        S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let provider = endpoint.map(|endpoint| provider(endpoint, service)).transpose();
+        let tracer = provider.as_ref().ok().and_then(Option::as_ref).map(|provider| provider.tracer(service));
+        let layer = |tracer| {
+            tracing_opentelemetry::layer()
+                .with_tracer(tracer)
+                .with_location(false)
+                .with_threads(false)
+                .with_tracked_inactivity(false)
+        };
+        (Self(provider), tracer.map(layer))
+    }
+
+    /// Logs how the start went.
+    pub(super) fn report(&self) {
+        match &self.0 {
+            Ok(None) => {}
+            Ok(Some(_)) => info!("exporting spans by OTLP"),
+            Err(error) => {
+                error!(error = chain(error), "invalid OTEL_EXPORTER_OTLP_ENDPOINT, exporting no spans");
+            }
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        if let Ok(Some(provider)) = &self.0 {
+            // A collector that does not respond loses these spans; nothing else depends on them.
+            let _lost = provider.shutdown();
+        }
+    }
+}
+
+fn provider(endpoint: &str, service: &'static str) -> Result<SdkTracerProvider, ExporterBuildError> {
+    let traces = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
+    let exporter = SpanExporter::builder().with_http().with_endpoint(traces).build()?;
+    let resource = Resource::builder().with_service_name(service).build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
