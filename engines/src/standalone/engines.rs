@@ -150,7 +150,7 @@ impl Engines for MongoAndNats {
         let store = Arc::new(self.mongo.open(service).await?);
         let bus = self.bus.open(Some(store.identity().to_owned())).await?;
         let stream = identity(&bus).await?;
-        retry_until_ready(MONGO, async || store.publishes_to(&stream).await, ConnectError::is_transient).await?;
+        retry_until_ready(MONGO, async || store.bind_to_bus(&stream).await, ConnectError::is_transient).await?;
         Ok(Opened { parts: MongoParts::new(store, &self.http), bus: Some(bus), http_port: Some(self.http.port) })
     }
 }
