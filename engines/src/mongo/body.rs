@@ -1,32 +1,32 @@
-//! Documents as the port speaks them, and as a user of MongoDB expects them: `_id` an ObjectId, ids ObjectIds, times
-//! Dates, integers Int64.
+//! Converts documents between the port's JSON and the types that a user of MongoDB expects: ObjectId for ids, Date for
+//! times, Int64 for integers.
 //!
-//! Both directions are strict, so that what comes out is exactly what went in, and that what somebody wrote by hand in
-//! another form is found out here rather than by a query that misses it.
+//! Both directions are strict: documents round-trip exactly, and a hand-written document with other types is reported
+//! here instead of being missed by queries.
 
+use common::clock::Timestamp;
+use common::store::{Document, Schema, StoreError};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document as Stored};
 use serde_json::{Map, Value};
 
-use common::clock::Timestamp;
-use common::store::{Document, Schema, StoreError};
-
-/// The field that holds the outbox, which is no part of the body.
+/// The field that holds the outbox. It is not part of the body.
 pub(super) const OUTBOX: &str = "outbox";
 
-/// The first moment that has no ISO 8601 text: the year 10,000.
+/// The first time that ISO 8601 cannot represent, in milliseconds: the year 10,000.
 const END_OF_TIME: i64 = 253_402_300_800_000;
 
-/// The document as MongoDB stores it, `_id` and `version` first.
+/// The document to store, `_id` and `version` first.
 pub(super) fn to_stored(schema: &'static Schema, document: &Document) -> Result<Stored, StoreError> {
     let corrupt = |why: String| StoreError::corrupt(schema, &document.id, why);
-    let body: Value = serde_json::from_str(&document.body).map_err(|error| corrupt(error.to_string()))?;
+    let body = serde_json::from_str(&document.body);
+    let body: Value = body.map_err(|error| StoreError::corrupt(schema, &document.id, error))?;
     let Value::Object(mut fields) = body else { return Err(corrupt("the body is not an object".into())) };
     let version = i64::try_from(document.version).map_err(|_| corrupt("the version is out of range".into()))?;
     if fields.remove("id") != Some(document.id.as_str().into())
         || fields.remove("version") != Some(document.version.into())
     {
-        return Err(corrupt("the body does not hold its own id and version".into()));
+        return Err(corrupt("the id or version in the body is wrong".into()));
     }
 
     let mut stored = Stored::new();
@@ -34,7 +34,7 @@ pub(super) fn to_stored(schema: &'static Schema, document: &Document) -> Result<
     stored.insert("version", version);
     for (name, value) in fields {
         if ["_id", OUTBOX].contains(&name.as_str()) {
-            return Err(corrupt(format!("the field name {name} is taken")));
+            return Err(corrupt(format!("the field name {name} is reserved")));
         }
         check_name(&name).map_err(corrupt)?;
         let value = to_bson(schema, &name, value).map_err(corrupt)?;
@@ -43,7 +43,7 @@ pub(super) fn to_stored(schema: &'static Schema, document: &Document) -> Result<
     Ok(stored)
 }
 
-/// The document as the port speaks it.
+/// The document as the port represents it.
 pub(super) fn from_stored(schema: &'static Schema, mut stored: Stored) -> Result<Document, StoreError> {
     let id = stored_id(schema, &stored)?;
     let id_text = id.to_hex();
@@ -51,7 +51,7 @@ pub(super) fn from_stored(schema: &'static Schema, mut stored: Stored) -> Result
     stored.remove("_id");
     stored.remove(OUTBOX);
     if stored.contains_key("id") {
-        return Err(corrupt("it has an id besides its _id".into()));
+        return Err(corrupt("it has an id in addition to its _id".into()));
     }
     let version = version(&stored).map_err(corrupt)?;
     stored.remove("version");
@@ -66,7 +66,7 @@ pub(super) fn from_stored(schema: &'static Schema, mut stored: Stored) -> Result
     Ok(Document { version, body: Value::Object(fields).to_string(), id: id_text })
 }
 
-/// What a field must be stored as to equal this value; `None` if nothing stored can.
+/// The stored value that equals a value of the port; `None` if there is none.
 pub(super) fn to_equal(schema: &Schema, field: &str, value: Value) -> Option<Bson> {
     to_bson(schema, field, value).ok()
 }
@@ -76,7 +76,7 @@ pub(super) fn stored_id(schema: &'static Schema, stored: &Stored) -> Result<Obje
     match stored.get("_id") {
         Some(Bson::ObjectId(id)) => Ok(*id),
         other => {
-            let id = other.map(ToString::to_string).unwrap_or_default();
+            let id = other.map_or_else(|| "(no _id)".to_owned(), ToString::to_string);
             Err(StoreError::corrupt(schema, &id, "its _id is not an ObjectId"))
         }
     }
@@ -86,7 +86,7 @@ pub(super) fn stored_id(schema: &'static Schema, stored: &Stored) -> Result<Obje
 pub(super) fn version(stored: &Stored) -> Result<u64, String> {
     let number = match stored.get("version") {
         Some(Bson::Int64(number)) => *number,
-        // As mongosh writes a small number.
+        // mongosh writes small integers like this.
         Some(Bson::Int32(number)) => (*number).into(),
         Some(other) => return Err(format!("version is {}", type_name(other))),
         None => return Err("it has no version".into()),
@@ -94,7 +94,7 @@ pub(super) fn version(stored: &Stored) -> Result<u64, String> {
     u64::try_from(number).map_err(|_| "version is negative".into())
 }
 
-/// An id in the one form in which ids are written.
+/// Parses an id, accepting only the form in which ids are written.
 pub(super) fn object_id(text: &str) -> Option<ObjectId> {
     ObjectId::parse_str(text).ok().filter(|id| id.to_hex() == text)
 }
@@ -116,7 +116,7 @@ fn to_bson(schema: &Schema, path: &str, value: Value) -> Result<Bson, String> {
             Bson::DateTime(DateTime::from_millis(time.ok_or_else(|| format!("{path} is not a time"))?.as_millis()))
         }
         Value::String(text) => Bson::String(text),
-        // As in MongoDB's own paths, elements of an array have the path of the array.
+        // As in MongoDB's own paths, the elements of an array have the path of the array.
         Value::Array(items) => {
             Bson::Array(items.into_iter().map(|item| to_bson(schema, path, item)).collect::<Result<_, _>>()?)
         }
@@ -159,10 +159,10 @@ fn to_json(schema: &Schema, path: &str, value: Bson) -> Result<Value, String> {
     })
 }
 
-/// Refuses what MongoDB would take for a path or an operator.
+/// Rejects names that MongoDB would read as a path or an operator.
 fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.starts_with('$') || name.contains(['.', '\0']) {
-        return Err(format!("{name:?} can not name a field"));
+        return Err(format!("{name:?} is not a valid field name"));
     }
     Ok(())
 }
@@ -193,7 +193,7 @@ mod tests {
         Document { id: ID.into(), version: 3, body: body.to_string() }
     }
 
-    fn why(error: StoreError) -> String {
+    fn cause(error: StoreError) -> String {
         match error {
             StoreError::Corrupt { collection: "orders", source, .. } => source.to_string(),
             other => panic!("{other}"),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn mongosh_shows_the_types_it_has() {
+    fn fields_are_stored_with_mongodb_types() {
         let body = json!({
             "userId": ID,
             "expiresAt": "2026-01-31T12:00:00.007Z",
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_come_back_as_it_is_is_refused() {
+    fn bodies_that_would_not_round_trip_are_rejected() {
         for body in [
             json!({"userId": ID.to_uppercase()}),
             json!({"userId": "ann"}),
@@ -250,18 +250,18 @@ mod tests {
             assert!(to_stored(SCHEMA, &document(&body)).is_err(), "{body}");
         }
         let other = Document { version: 4, ..document(&json!({})) };
-        assert_eq!(why(to_stored(SCHEMA, &other).unwrap_err()), "the body does not hold its own id and version");
+        assert_eq!(cause(to_stored(SCHEMA, &other).unwrap_err()), "the id or version in the body is wrong");
     }
 
     #[test]
-    fn what_was_written_by_hand_is_found_out() {
+    fn hand_written_documents_with_wrong_types_are_reported() {
         let id = ObjectId::parse_str(ID).unwrap();
         let cases = [
             (doc! {"_id": "mine", "version": 0}, "its _id is not an ObjectId"),
             (doc! {"_id": id}, "it has no version"),
             (doc! {"_id": id, "version": "0"}, "version is of the wrong type: String"),
             (doc! {"_id": id, "version": -1}, "version is negative"),
-            (doc! {"_id": id, "version": 0, "id": 1}, "it has an id besides its _id"),
+            (doc! {"_id": id, "version": 0, "id": 1}, "it has an id in addition to its _id"),
             (doc! {"_id": id, "version": 0, "userId": ID}, "userId is of the wrong type: String"),
             (doc! {"_id": id, "version": 0, "ticket": {"id": ID}}, "ticket.id is of the wrong type: String"),
             (doc! {"_id": id, "version": 0, "expiresAt": DateTime::MAX}, "expiresAt is of the wrong type: DateTime"),
@@ -269,11 +269,11 @@ mod tests {
             (doc! {"_id": id, "version": 0, "price": f64::NAN}, "price is of the wrong type: Double"),
         ];
         for (stored, expected) in cases {
-            assert_eq!(why(from_stored(SCHEMA, stored).unwrap_err()), expected);
+            assert_eq!(cause(from_stored(SCHEMA, stored).unwrap_err()), expected);
         }
         assert!(
             from_stored(SCHEMA, doc! {"_id": id, "version": 7, "price": 1999}).is_ok(),
-            "as mongosh writes numbers"
+            "mongosh writes small integers as Int32"
         );
     }
 
@@ -295,7 +295,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bodies_come_back_exactly(value in json_value()) {
+        fn bodies_round_trip(value in json_value()) {
             let document = document(&json!({"field": value}));
             let bytes = to_stored(SCHEMA, &document).unwrap().to_vec().unwrap();
             let back = from_stored(SCHEMA, Stored::from_reader(&*bytes).unwrap()).unwrap();

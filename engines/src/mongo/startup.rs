@@ -1,4 +1,4 @@
-//! Opening the database of a service: its options, whose it is, and its indexes.
+//! Opening a service's database: options, ownership and indexes.
 
 use std::time::Duration;
 
@@ -11,68 +11,94 @@ use mongodb::options::{
 use mongodb::{Client, IndexModel};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::error::{DUPLICATE_KEY, code, reason, store_error};
+use super::call::with_timeout;
+use super::database::MongoStore;
+use super::error::{DUPLICATE_KEY, code, message, store_error};
 use super::outbox::{OUTBOX_AGE, OUTBOX_INDEX};
-use super::{MongoStore, within};
 
-/// How long a call may take: who waits for it is to be answered within two seconds, whatever happens here. The URI's
-/// `serverSelectionTimeoutMS` says otherwise.
-const LIMIT: Duration = Duration::from_millis(1500);
+/// How long a call may take, so that a request can be answered within two seconds whatever happens. Overridden by
+/// `serverSelectionTimeoutMS` in the URI.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1500);
 
-/// How long building the indexes may take at a start. The server goes on building afterwards, so the next start finds
-/// them further.
-const INDEXING: Duration = Duration::from_secs(60);
+/// How long to wait for an index at start. The server continues to build it afterwards, so the next start waits less.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often the server is looked at, and how long it may take to answer that or a new connection. A server that hangs
-/// is noticed after both together, and what waits for it gives up.
+/// How often to check the server, and how long it may take to respond or to accept a connection. A server that hangs is
+/// noticed after twice this time, and pending calls then fail.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Writes wait for the disks of a majority, so many of them are under way at once.
-const CONNECTIONS: u32 = 64;
+/// Writes wait for the disks of a majority, so many are in flight at once.
+const MAX_CONNECTIONS: u32 = 64;
 
-/// Where it is written whose database this is.
+/// The collection with a single document, which says whose database this is.
 const META: &str = "meta";
+
+const OWNER: &str = "owner";
 
 /// An index of this name exists with other fields or options.
 const INDEX_DIFFERS: [i32; 2] = [85, 86];
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URI can not be read. It is not repeated, since it may hold a password.
+    /// The URI cannot be parsed. Holds no source and no part of the URI that may contain a password.
     #[error("not a MongoDB URI: {0}")]
     Uri(String),
-    /// Another service stores in this database.
-    #[error("the database {database} belongs to the service {owner}, not to {service}: give each service its own")]
-    Foreign {
+    /// Another service uses this database.
+    #[error("the database {database} belongs to the service {owner}, not to {service}; give each service its own")]
+    OtherService {
         /// The database.
         database: String,
-        /// Who has it.
+        /// The service that uses it.
         owner: String,
-        /// Who wanted it.
+        /// The service that was refused.
         service: String,
     },
     /// The events of this database go to another bus.
     #[error(
-        "the events of the database {database} go to {found}, and the bus here is {bus}: either two systems use one \
-         database; or the stream was replaced, and `bus` of the document `owner` in the collection `{META}` should be {bus}"
+        "the events of the database {database} go to {found}, but this bus is {bus}; if two systems use one database, \
+         give each its own; if the stream was replaced, set `bus` to {bus} in the document `{OWNER}` of the collection \
+         `{META}`"
     )]
     OtherBus {
         /// The database.
         database: String,
-        /// Where its events go.
+        /// The identity of the bus that its events go to.
         found: String,
-        /// Where they would go.
+        /// The identity of the bus that was refused.
         bus: String,
     },
-    /// An index can not be made as the schema says.
-    #[error("index {index}: {why}")]
-    Index {
-        /// Its name.
-        index: String,
-        /// What is in the way.
-        why: String,
+    /// The document that says whose database this is cannot be read.
+    #[error(
+        "the document `{OWNER}` of the collection `{META}` in {database} lacks `{field}`; restore it from a backup"
+    )]
+    InvalidOwner {
+        /// The database.
+        database: String,
+        /// The field that is missing or has the wrong type.
+        field: &'static str,
     },
-    /// The server can not be reached, or refuses. It may be there later.
+    /// Stored documents violate a unique index. Without a source, which would quote them.
+    #[error("could not create the unique index {index}: stored documents share a value; remove the duplicates")]
+    DuplicateValues {
+        /// The collection and index.
+        index: String,
+    },
+    /// The index exists in another form. Without the driver's error, which quotes documents.
+    #[error("could not create the index {index}: {message}; drop the existing index")]
+    IndexDiffers {
+        /// The collection and index.
+        index: String,
+        /// The server's message.
+        message: String,
+    },
+    /// The schema has a unique index over several fields.
+    #[error("could not create the index {index}: a unique index must have exactly one field; change the schema")]
+    CompoundUniqueIndex {
+        /// The index.
+        index: String,
+    },
+    /// The server cannot be reached, or refuses. A retry may succeed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -85,27 +111,19 @@ impl ConnectError {
 }
 
 impl MongoStore {
-    /// Opens the database of a service: the one that the URI names, or else one called like the service. Creates what
-    /// is missing of the collections and their indexes.
+    /// Opens the database of a service: the one that the URI names, or else the one with the service's name. Creates
+    /// missing collections and indexes.
     ///
     /// Refuses a database that another service has opened before.
     pub async fn connect(uri: &SecretString, service: &str, schemas: &[&'static Schema]) -> Result<Self, ConnectError> {
         let mut options = parse(uri.expose_secret()).await?;
-        options.app_name.get_or_insert_with(|| service.to_owned());
-        let limit = *options.server_selection_timeout.get_or_insert(LIMIT);
-        options.connect_timeout = Some(HEARTBEAT);
-        options.heartbeat_freq = Some(HEARTBEAT);
-        options.max_pool_size.get_or_insert(CONNECTIONS);
-        options.retry_writes = Some(false);
-        options.read_concern = Some(ReadConcern::majority());
-        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        options.write_concern =
-            Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(limit).build());
+        let timeout = options.server_selection_timeout.unwrap_or(CALL_TIMEOUT);
+        configure(&mut options, service, timeout);
         let name = options.default_database.clone().unwrap_or_else(|| service.to_owned());
-        let client = Client::with_options(options).map_err(|error| ConnectError::Uri(reason(&error)))?;
+        let client = Client::with_options(options).map_err(|error| ConnectError::Uri(message(&error)))?;
 
         let database = client.database(&name);
-        let mut store = Self { database, schemas: schemas.to_vec(), limit, identity: String::new() };
+        let mut store = Self { database, schemas: schemas.to_vec(), timeout, identity: String::new() };
         store.identity = store.claim(service).await?;
         for schema in schemas {
             store.create_indexes(schema).await?;
@@ -113,109 +131,121 @@ impl MongoStore {
         Ok(store)
     }
 
-    /// What tells this database from every other, also from one of the same name on another server.
-    pub fn identity(&self) -> &str {
-        &self.identity
+    /// Records which bus the events of this database go to. Refuses a bus other than the recorded one.
+    pub async fn bind_to_bus(&self, bus: &str) -> Result<(), ConnectError> {
+        let (meta, value) = (self.database.collection::<Stored>(META), bus.to_owned());
+        let owner = with_timeout(self.timeout, async move {
+            let unbound = doc! { "_id": OWNER, "bus": { "$exists": false } };
+            meta.update_one(unbound, doc! { "$set": { "bus": value } }).await?;
+            Ok(meta.find_one(doc! { "_id": OWNER }).await?)
+        });
+        let found = self.owner_field(owner.await?.as_ref(), "bus", Bson::as_str)?.to_owned();
+        if found == bus {
+            return Ok(());
+        }
+        Err(ConnectError::OtherBus { database: self.database.name().to_owned(), found, bus: bus.to_owned() })
     }
 
-    /// Writes into the database whose it is, or finds that it is another's. Returns its identity.
+    /// Records that the database belongs to a service, and returns the identity of the database.
     async fn claim(&self, service: &str) -> Result<String, ConnectError> {
         let meta = self.database.collection::<Stored>(META);
-        let claim = doc! { "_id": "owner", "service": service, "instance": ObjectId::new() };
-        let owner = within(self.limit, async move {
+        let claim = doc! { "_id": OWNER, "service": service, "instance": ObjectId::new() };
+        let owner = with_timeout(self.timeout, async move {
             match meta.insert_one(claim).await {
                 Err(error) if code(&error) == Some(DUPLICATE_KEY) => {}
                 outcome => drop(outcome?),
             }
-            Ok(meta.find_one(doc! { "_id": "owner" }).await?)
+            Ok(meta.find_one(doc! { "_id": OWNER }).await?)
         });
-        let owner = owner.await?.unwrap_or_default();
-        let found = owner.get_str("service").unwrap_or("(unreadable)");
+        let owner = owner.await?;
+        let found = self.owner_field(owner.as_ref(), "service", Bson::as_str)?;
         if found != service {
-            return Err(ConnectError::Foreign {
+            return Err(ConnectError::OtherService {
                 database: self.database.name().to_owned(),
                 owner: found.to_owned(),
                 service: service.to_owned(),
             });
         }
-        let instance = owner.get_object_id("instance").map(|id| id.to_hex()).unwrap_or_default();
-        Ok(format!("{}/{instance}", self.database.name()))
+        let instance = self.owner_field(owner.as_ref(), "instance", Bson::as_object_id)?;
+        Ok(format!("{}/{}", self.database.name(), instance.to_hex()))
     }
 
-    /// Writes into the database which bus its events go to, or finds that they go to another.
-    pub async fn publishes_to(&self, bus: &str) -> Result<(), ConnectError> {
-        let (meta, first) = (self.database.collection::<Stored>(META), bus.to_owned());
-        let owner = within(self.limit, async move {
-            let unsaid = doc! { "_id": "owner", "bus": { "$exists": false } };
-            meta.update_one(unsaid, doc! { "$set": { "bus": first } }).await?;
-            Ok(meta.find_one(doc! { "_id": "owner" }).await?)
-        });
-        let owner = owner.await?.unwrap_or_default();
-        match owner.get_str("bus").unwrap_or("(unreadable)") {
-            found if found == bus => Ok(()),
-            found => Err(ConnectError::OtherBus {
-                database: self.database.name().to_owned(),
-                found: found.to_owned(),
-                bus: bus.to_owned(),
-            }),
-        }
+    fn owner_field<'a, T>(
+        &self,
+        owner: Option<&'a Stored>,
+        field: &'static str,
+        read: impl Fn(&'a Bson) -> Option<T>,
+    ) -> Result<T, ConnectError> {
+        let value = owner.and_then(|owner| owner.get(field)).and_then(read);
+        value.ok_or_else(|| ConnectError::InvalidOwner { database: self.database.name().to_owned(), field })
     }
 
     async fn create_indexes(&self, schema: &'static Schema) -> Result<(), ConnectError> {
-        let sweep = IndexOptions::builder().name(OUTBOX_INDEX.to_owned()).sparse(true).build();
-        let sweep = IndexModel::builder().keys(doc! { OUTBOX_AGE: 1 }).options(sweep).build();
-        let mut indexes = vec![(OUTBOX_INDEX, sweep)];
+        let outbox = IndexOptions::builder().name(OUTBOX_INDEX.to_owned()).sparse(true).build();
+        let outbox = IndexModel::builder().keys(doc! { OUTBOX_AGE: 1 }).options(outbox).build();
+        let mut indexes = vec![(OUTBOX_INDEX, outbox)];
         for index in schema.indexes {
-            indexes.push((index.name, model(index)?));
+            indexes.push((index.name, index_model(index)?));
         }
         for (name, model) in indexes {
             let collection = self.collection(schema);
-            let created = within(INDEXING, async move { Ok(collection.create_index(model).await) }).await?;
-            created.map_err(|error| {
-                let why = match code(&error) {
-                    // The server's own message would repeat what is stored.
-                    Some(DUPLICATE_KEY) => "documents that are stored already agree in its field".into(),
-                    Some(code) if INDEX_DIFFERS.contains(&code) => reason(&error),
-                    _ => return ConnectError::Store(store_error(&error)),
-                };
-                ConnectError::Index { index: format!("{}.{name}", schema.collection), why }
-            })?;
+            let created = with_timeout(INDEX_TIMEOUT, async move { Ok(collection.create_index(model).await) }).await?;
+            created.map_err(|error| index_error(format!("{}.{name}", schema.collection), &error))?;
         }
         Ok(())
     }
 }
 
-fn model(index: &Index) -> Result<IndexModel, ConnectError> {
+/// Sets what the store relies on. The URI may set the rest.
+fn configure(options: &mut ClientOptions, service: &str, timeout: Duration) {
+    options.app_name.get_or_insert_with(|| service.to_owned());
+    options.server_selection_timeout = Some(timeout);
+    options.connect_timeout = Some(HEARTBEAT);
+    options.heartbeat_freq = Some(HEARTBEAT);
+    options.max_pool_size.get_or_insert(MAX_CONNECTIONS);
+    options.retry_writes = Some(false);
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    options.write_concern =
+        Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(timeout).build());
+}
+
+fn index_model(index: &Index) -> Result<IndexModel, ConnectError> {
     let mut keys: Stored = index.fields.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect();
     let options = IndexOptions::builder().name(index.name.to_owned());
     let options = match index.kind {
-        // The id follows, the newest first, as lists are sorted.
+        // Ends with the id, newest first, because results are sorted that way.
         IndexKind::Plain => {
             keys.insert("_id", -1);
             options.build()
         }
         IndexKind::Unique if index.fields.len() == 1 => options.unique(true).sparse(true).build(),
-        // Over several fields MongoDB's sparse takes documents in that have any of them, SQLite's only those that
-        // have all.
-        IndexKind::Unique => {
-            let why = "a unique index has one field".to_owned();
-            return Err(ConnectError::Index { index: index.name.to_owned(), why });
-        }
+        // A sparse index over several fields contains documents with any of them in MongoDB, but with all of them in
+        // SQLite.
+        IndexKind::Unique => return Err(ConnectError::CompoundUniqueIndex { index: index.name.to_owned() }),
     };
     Ok(IndexModel::builder().keys(keys).options(options).build())
 }
 
-/// Reads a URI without repeating what may be secret in it.
+fn index_error(index: String, error: &mongodb::error::Error) -> ConnectError {
+    match code(error) {
+        Some(DUPLICATE_KEY) => ConnectError::DuplicateValues { index },
+        Some(code) if INDEX_DIFFERS.contains(&code) => ConnectError::IndexDiffers { index, message: message(error) },
+        _ => ConnectError::Store(store_error(error)),
+    }
+}
+
+/// Parses a URI without ever quoting a password.
 async fn parse(uri: &str) -> Result<ClientOptions, ConnectError> {
     if let Ok(options) = ClientOptions::parse(uri).await {
         return Ok(options);
     }
-    // The driver's messages quote what they complain of, so it is asked again about what can not be secret.
+    // The driver quotes the part of the URI that it rejects. Parsing only the settings yields a message without secrets.
     let (_, hosts) = uri.rsplit_once('@').unwrap_or(("", uri));
     let settings = hosts.rsplit_once('?').map_or("", |(_, settings)| settings);
-    let why = match ClientOptions::parse(format!("mongodb://localhost/?{settings}")).await {
-        Err(error) if settings.contains('=') => reason(&error),
-        _ => "expected mongodb://user:password@host:port/database, all percent-encoded".to_owned(),
+    let problem = match ClientOptions::parse(format!("mongodb://localhost/?{settings}")).await {
+        Err(error) if settings.contains('=') => message(&error),
+        _ => "expected mongodb://user:password@host:port/database with user and password percent-encoded".to_owned(),
     };
-    Err(ConnectError::Uri(why))
+    Err(ConnectError::Uri(problem))
 }

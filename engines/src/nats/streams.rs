@@ -1,29 +1,28 @@
-//! The two streams: what they keep, and how they are created and brought up to date.
+//! The two streams: their configuration, and how they are created and updated.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{Config as StreamConfig, DiscardPolicy, RetentionPolicy, StorageType};
-use tracing::info;
-
-use super::connection::Server;
-use super::{NatsConfig, StreamFailed, unavailable};
 use common::bus::BusError;
 use common::events::Subject;
+use tracing::info;
 
-/// For how long the server drops repeats of a message id. A relay repeats what it could not clear, which it tries every
-/// few seconds; what comes later is repeated to listeners, which bear it. The server remembers every id of this time, some
-/// 100 bytes each.
+use super::config::NatsConfig;
+use super::connection::Server;
+use super::error::{StreamError, is_missing};
+
+/// How long the server remembers message ids to drop repeats. A relay repeats what it could not clear within seconds; a
+/// later repeat is delivered to listeners, which are idempotent. Each id takes some 100 bytes of the server's memory.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// The largest event, headers included: more than twice what the largest HTTP request can lead to.
+/// The maximum size of an event with its headers: more than twice what the largest HTTP request can cause.
 const MAX_MESSAGE_SIZE: i32 = 256 << 10;
 
-/// The largest dead letter: the largest event, and what its listener had to say.
+/// The maximum size of a dead letter: the largest event and a reason.
 const MAX_DEAD_LETTER_SIZE: i32 = 2 * MAX_MESSAGE_SIZE;
 
-/// Marks a stream as made by this program, for these.
+/// Metadata: marks a stream as created by this program, and says for what.
 const MADE_FOR: &str = "made-for";
 
 const EVENTS: &str = "events";
@@ -31,41 +30,37 @@ const EVENTS: &str = "events";
 const DEAD_LETTERS: &str = "dead-letters";
 
 impl Server {
+    /// Creates a stream, or updates an existing one. Refuses one with foreign subjects or unsuitable properties.
     pub(super) async fn ensure_stream(&self, wanted: StreamConfig) -> Result<(), BusError> {
         let name = wanted.name.clone();
         let existing = match self.context.get_stream(&name).await {
             Ok(stream) => stream.cached_info().config.clone(),
-            Err(error) => {
-                let missing = matches!(error.kind(), GetStreamErrorKind::JetStream(error) if error.code() == 404);
-                if !missing {
-                    return Err(unavailable(error));
-                }
-                // Others that start at the same time ask for the same, which is no error.
-                let failed = |error| unavailable(StreamFailed { stream: name.clone(), source: Box::new(error) });
-                self.context.create_stream(wanted).await.map_err(failed)?;
-                info!(stream = name, "created the stream");
-                return Ok(());
-            }
+            Err(error) if is_missing(&error) => return self.create_stream(wanted).await,
+            Err(error) => return Err(StreamError::read(&name, error).into()),
         };
-        let Some(updated) = update(&existing, wanted).map_err(|why| {
-            BusError::unusable(format!(
-                "the stream {name} is not one that Ticketing can use: {why}; use another, or remove it"
-            ))
-        })?
-        else {
+        let update = update(&existing, wanted);
+        let Some(updated) = update.map_err(|reason| StreamError::Foreign { stream: name.clone(), reason })? else {
             return Ok(());
         };
-        let failed = |error| unavailable(StreamFailed { stream: name.clone(), source: Box::new(error) });
-        self.context.update_stream(updated).await.map_err(failed)?;
-        info!(stream = name, "brought the stream up to date");
+        self.context.update_stream(updated).await.map_err(|error| StreamError::update(&name, error))?;
+        info!(stream = name, "updated the stream");
+        Ok(())
+    }
+
+    /// Succeeds if another process creates the same stream at the same time.
+    async fn create_stream(&self, wanted: StreamConfig) -> Result<(), BusError> {
+        let name = wanted.name.clone();
+        self.context.create_stream(wanted).await.map_err(|error| StreamError::create(&name, error))?;
+        info!(stream = name, "created the stream");
         Ok(())
     }
 }
 
-/// Nothing is deleted by age or number: the events are what new services learn from. When the server's storage is full,
-/// or a limit that an operator sets, it refuses new events, which then wait in the outboxes; it never drops old ones.
+/// The stream of events. It has no limit of age or number, because new services read it from the beginning. A server
+/// whose storage is full, or that reaches a limit set by the operator, refuses new events, which then wait in the
+/// outboxes; it never drops old ones.
 pub(super) fn events_stream(config: &NatsConfig) -> StreamConfig {
-    let replays = replays_of(&config.stream, "*");
+    let replays = replay_subject(&config.stream, "*");
     StreamConfig {
         description: Some("Events of Ticketing".into()),
         subjects: Subject::ALL.map(|subject| subject.as_str().to_owned()).into_iter().chain([replays]).collect(),
@@ -74,8 +69,9 @@ pub(super) fn events_stream(config: &NatsConfig) -> StreamConfig {
     }
 }
 
+/// The stream of dead letters.
 pub(super) fn dead_letter_stream(config: &NatsConfig) -> StreamConfig {
-    let name = dead_letters_of(&config.stream);
+    let name = dead_letter_stream_name(&config.stream);
     StreamConfig {
         description: Some("Events that listeners of Ticketing rejected".into()),
         subjects: vec![format!("{name}.*")],
@@ -91,7 +87,7 @@ fn stream(name: String, made_for: &str, replicas: Option<usize>) -> StreamConfig
         retention: RetentionPolicy::Limits,
         discard: DiscardPolicy::New,
         storage: StorageType::File,
-        // The server takes 0 for 1.
+        // The server reads 0 as 1.
         num_replicas: replicas.unwrap_or_default(),
         max_messages: -1,
         max_bytes: -1,
@@ -103,45 +99,23 @@ fn stream(name: String, made_for: &str, replicas: Option<usize>) -> StreamConfig
     }
 }
 
-pub(super) fn dead_letters_of(stream: &str) -> String {
+pub(super) fn dead_letter_stream_name(stream: &str) -> String {
     format!("{stream}-dead-letters")
 }
 
-/// The subject of what is delivered again to a durable, or to `*`.
-pub(super) fn replays_of(stream: &str, durable: &str) -> String {
+/// The subject of messages that are replayed to one durable; `*` stands for all durables.
+pub(super) fn replay_subject(stream: &str, durable: &str) -> String {
     format!("{stream}-replays.{durable}")
 }
 
-/// What has to change about a stream so that it is as wanted; `Err` says why that must not be done.
+/// The changed configuration of an existing stream, or `None` if it is as wanted. The error says why it must not be
+/// changed.
 fn update(existing: &StreamConfig, wanted: StreamConfig) -> Result<Option<StreamConfig>, String> {
-    let purpose = wanted.metadata.get(MADE_FOR);
-    let ours = existing.metadata.get(MADE_FOR);
-    if ours.is_some() && ours != purpose {
-        return Err(format!("it was made for {}", ours.map_or("", String::as_str)));
-    }
-    let mut subjects = wanted.subjects.clone();
-    for other in existing.subjects.iter().filter(|subject| !wanted.subjects.contains(subject)) {
-        if ours.is_none() {
-            return Err(format!("it holds the subject {other}"));
-        }
-        // From a newer version of this program, which may be replacing this one just now.
-        subjects.push(other.clone());
-    }
-    if existing.storage != wanted.storage {
-        return Err("it is not kept in files".into());
-    }
-    if existing.retention != wanted.retention {
-        return Err("it drops what has been read".into());
-    }
-    if existing.mirror.is_some() || existing.sources.as_ref().is_some_and(|sources| !sources.is_empty()) {
-        return Err("it is a copy of another".into());
-    }
-    if existing.sealed || existing.no_ack || existing.subject_transform.is_some() {
-        return Err("it is sealed, does not acknowledge, or changes subjects".into());
-    }
+    let subjects = subjects_after_update(existing, &wanted)?;
+    check_properties(existing, &wanted)?;
     let mut metadata = existing.metadata.clone();
     metadata.extend(wanted.metadata);
-    // What is not set here is the operator's: its placement, its compression, how much it may hold.
+    // The rest is up to the operator: placement, compression, maximum size.
     let updated = StreamConfig {
         description: wanted.description,
         subjects,
@@ -158,12 +132,42 @@ fn update(existing: &StreamConfig, wanted: StreamConfig) -> Result<Option<Stream
     Ok((updated != *existing).then_some(updated))
 }
 
+fn subjects_after_update(existing: &StreamConfig, wanted: &StreamConfig) -> Result<Vec<String>, String> {
+    let made_for = existing.metadata.get(MADE_FOR);
+    if let Some(purpose) = made_for
+        && wanted.metadata.get(MADE_FOR) != made_for
+    {
+        return Err(format!("it was created for {purpose}"));
+    }
+    let others = existing.subjects.iter().filter(|subject| !wanted.subjects.contains(subject));
+    // Other subjects of our own stream belong to a newer version, which may be replacing this one at the moment.
+    let kept: Vec<String> = others.cloned().collect();
+    match kept.first() {
+        Some(other) if made_for.is_none() => Err(format!("it holds the subject {other}")),
+        _ => Ok(wanted.subjects.iter().cloned().chain(kept).collect()),
+    }
+}
+
+/// Checks the properties that the server cannot change, or that we do not want to change.
+fn check_properties(existing: &StreamConfig, wanted: &StreamConfig) -> Result<(), String> {
+    let is_copy = existing.mirror.is_some() || existing.sources.as_ref().is_some_and(|sources| !sources.is_empty());
+    let problems = [
+        (existing.storage != wanted.storage, "it is not stored in files"),
+        (existing.retention != wanted.retention, "it drops messages that have been read"),
+        (is_copy, "it is a copy of another stream"),
+        (existing.sealed, "it is sealed"),
+        (existing.no_ack, "it does not acknowledge messages"),
+        (existing.subject_transform.is_some(), "it changes subjects"),
+    ];
+    problems.into_iter().find(|(found, _)| *found).map_or(Ok(()), |(_, problem)| Err(problem.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_stream_of_somebody_else_is_left_alone() {
+    fn a_foreign_stream_is_never_changed() {
         let wanted = || stream("ticketing".into(), EVENTS, None);
         let ours = StreamConfig { subjects: vec!["ticket:created".into()], ..wanted() };
         let foreign = StreamConfig { metadata: HashMap::new(), subjects: vec!["invoices.*".into()], ..wanted() };
@@ -175,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_ours_is_brought_up_to_date_and_keeps_what_is_the_operators() {
+    fn our_stream_is_updated_and_keeps_the_settings_of_the_operator() {
         let wanted =
             StreamConfig { subjects: vec!["ticket:created".into()], ..stream("ticketing".into(), EVENTS, Some(3)) };
         let newer = vec!["ticket:created".to_owned(), "ticket:sold".into()];
         let before = StreamConfig { num_replicas: 1, max_bytes: 1 << 30, subjects: newer.clone(), ..wanted.clone() };
         let after = update(&before, wanted).unwrap().unwrap();
         assert_eq!((after.num_replicas, after.max_bytes, &after.subjects), (3, 1 << 30, &newer));
-        let unsaid = StreamConfig { subjects: newer, ..stream("ticketing".into(), EVENTS, None) };
-        assert_eq!(update(&after, unsaid.clone()), Ok(None), "nobody asked for fewer replicas");
+        let unspecified = StreamConfig { subjects: newer, ..stream("ticketing".into(), EVENTS, None) };
+        assert_eq!(update(&after, unspecified.clone()), Ok(None), "the number of replicas stays");
     }
 }

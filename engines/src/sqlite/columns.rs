@@ -1,11 +1,11 @@
-//! Reading columns that every engine has.
+//! Columns that several tables share.
 
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
 use rusqlite::types::Type;
 use rusqlite::{Error, Result, Row};
 
-/// Reads a message from four columns that begin at `first`: id, subject, payload, traceparent.
+/// Reads a message from four columns starting at `first`: id, subject, payload, traceparent.
 pub(super) fn message(row: &Row<'_>, first: usize) -> Result<Message> {
     Ok(Message {
         id: row.get(first)?,

@@ -1,95 +1,81 @@
-//! What the embedded engines share: one SQLite file with one writer thread and a few readers.
+//! One SQLite file with one writer thread and a few readers. Every embedded engine uses one.
 //!
-//! SQLite allows one writer at a time, so writes queue up for a thread of their own, which commits whatever has
-//! gathered as one group: one `fsync` for all of it. Nobody is answered before that `fsync` (`synchronous=FULL`).
-//! Reads go by other connections and never wait for a write (`journal_mode=WAL`).
+//! SQLite allows one writer at a time, so writes queue for a dedicated thread, which commits whatever has queued up as
+//! one group: one `fsync` for all of them. No write returns before that `fsync` (`synchronous=FULL`). Reads use other
+//! connections and never wait for a write (`journal_mode=WAL`).
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use common::error::BoxError;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-/// The most writes that share one commit; a bound on how long the first of a group waits.
+use super::error::SqliteError;
+
+/// The most writes that share one commit. Bounds how long the first of a group waits.
 const MAX_GROUP: usize = 512;
 
-/// Writes that may wait for the writer; who comes later waits for a place.
+/// The most writes that wait for the writer thread. Further callers wait until there is room.
 const QUEUE: usize = 1024;
 
-/// Readers kept open for the next read. More are opened when more read at once, and closed afterwards.
+/// Idle readers to keep open. Additional ones are opened for concurrent reads and closed afterwards.
 const IDLE_READERS: usize = 3;
 
-/// KiB of pages a connection keeps at hand. The operating system caches the file as well, so little is enough; what is
-/// written again and again should fit.
+/// Page caches in KiB. Small, because the operating system caches the file as well; the writer's should hold the pages
+/// that are written over and over.
 const WRITER_CACHE: i64 = 4096;
 const READER_CACHE: i64 = 1024;
 
-/// Why SQLite could not do what was asked; names the file and the cause.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{file}")]
-pub struct SqliteError {
-    file: Arc<str>,
-    source: Arc<dyn Error + Send + Sync>,
-}
+/// The size in pages (4 KiB) at which the write-ahead log is copied into the file. Four times the default, so that
+/// pages that change often are copied less often.
+const CHECKPOINT_PAGES: i64 = 4000;
 
-/// One SQLite file, open for writing by this process alone. Cheap to clone.
+/// The size in bytes to which the write-ahead log shrinks after a burst.
+const MAX_IDLE_LOG: i64 = 32 << 20;
+
+/// One SQLite file that only this process writes to. Cheap to clone.
 #[derive(Clone)]
 pub struct SqliteFile(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
     name: Arc<str>,
-    queue: mpsc::Sender<Box<dyn Job>>,
+    queue: mpsc::Sender<Box<dyn QueuedWrite>>,
     readers: Mutex<Vec<Connection>>,
 }
 
 impl SqliteFile {
-    /// Opens the file, or creates it, and brings its tables up to date with `schema`: statements that may be run
-    /// again (`CREATE TABLE IF NOT EXISTS …`).
+    /// Opens or creates the file and runs `schema`, which must be repeatable (`CREATE TABLE IF NOT EXISTS …`).
     pub fn open(path: &Path, schema: &str) -> Result<Self, SqliteError> {
         let name: Arc<str> = path.display().to_string().into();
-        let connect = || -> rusqlite::Result<Connection> {
-            let writer = Connection::open(path)?;
-            writer.pragma_update(None, "journal_mode", "WAL")?;
-            writer.pragma_update(None, "synchronous", "FULL")?;
-            // Pages of 4 KiB after which the log is copied into the file. Four times the default: a page that changes
-            // often is copied less often.
-            writer.pragma_update(None, "wal_autocheckpoint", 4000)?;
-            // Bytes the log shrinks to again after a burst.
-            writer.pragma_update(None, "journal_size_limit", 32 << 20)?;
-            configure(&writer, WRITER_CACHE)?;
-            writer.execute_batch(schema)?;
-            Ok(writer)
-        };
-        let writer = connect().map_err(|error| SqliteError::new(&name, error))?;
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let writer = open_writer(path, schema).map_err(|error| SqliteError::new(&name, error))?;
+        let (queue, writes) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name(path.file_stem().map_or_else(|| "sqlite".into(), |stem| format!("{}-writer", stem.display())))
-            .spawn(move || write_in_groups(&writer, jobs))
+            .spawn(move || write_in_groups(&writer, writes))
             .map_err(|error| SqliteError::new(&name, error))?;
         Ok(Self(Arc::new(Inner { path: path.to_owned(), name, queue, readers: Mutex::default() })))
     }
 
-    /// Runs `change` in a transaction, together with other writes, and returns once it is durable.
+    /// Runs `change` in a transaction that other writes share, and returns once it is durable.
     ///
-    /// A write fails alone: when a group can not be committed, each of it is tried again by itself; so `change` may
-    /// run twice, the first time without effect.
+    /// A failing write does not affect the others: if a group cannot be committed, each of its writes is repeated in a
+    /// transaction of its own. So `change` may run twice; the first run then had no effect.
     pub async fn write<T, F>(&self, change: F) -> Result<T, SqliteError>
     where
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
-        let job = Write { change, result: None, reply, name: self.0.name.clone() };
-        let gone = || SqliteError::new(&self.0.name, "the writer has stopped");
-        self.0.queue.send(Box::new(job)).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?
+        let write = Write { change, result: None, reply, name: self.0.name.clone() };
+        let stopped = || SqliteError::new(&self.0.name, "the writer thread has stopped");
+        self.0.queue.send(Box::new(write)).await.map_err(|_| stopped())?;
+        outcome.await.map_err(|_| stopped())?
     }
 
-    /// Queues a write whose outcome nobody waits for: progress that may be made again. False when the queue is full.
+    /// Queues a write without waiting for its outcome, for progress that may be lost. Returns false if the queue is
+    /// full.
     pub fn write_later<F>(&self, change: F) -> bool
     where
         F: FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
@@ -98,9 +84,10 @@ impl SqliteFile {
         self.0.queue.try_send(Box::new(Write { change, result: None, reply, name: self.0.name.clone() })).is_ok()
     }
 
-    /// Runs `query` on what is committed.
+    /// Runs `query` on the committed state.
     ///
-    /// On the caller's thread: a look-up by index takes tens of microseconds, less than handing it to another.
+    /// Runs on the caller's thread: an indexed lookup takes tens of microseconds, less than handing it to another
+    /// thread.
     pub fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, SqliteError> {
         let reader = self.reader().map_err(|error| SqliteError::new(&self.0.name, error))?;
         let result = query(&reader).map_err(|error| SqliteError::new(&self.0.name, error));
@@ -113,20 +100,30 @@ impl SqliteFile {
 
     fn reader(&self) -> rusqlite::Result<Connection> {
         let idle = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(
-            || {
-                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let reader = Connection::open_with_flags(&self.0.path, flags)?;
-                configure(&reader, READER_CACHE)?;
-                Ok(reader)
-            },
-            Ok,
-        )
+        idle.map_or_else(|| open_reader(&self.0.path), Ok)
     }
 }
 
+fn open_writer(path: &Path, schema: &str) -> rusqlite::Result<Connection> {
+    let writer = Connection::open(path)?;
+    writer.pragma_update(None, "journal_mode", "WAL")?;
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    writer.pragma_update(None, "journal_size_limit", MAX_IDLE_LOG)?;
+    configure(&writer, WRITER_CACHE)?;
+    writer.execute_batch(schema)?;
+    Ok(writer)
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(path, flags)?;
+    configure(&reader, READER_CACHE)?;
+    Ok(reader)
+}
+
 fn configure(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
-    // Somebody may look into the file with a tool of theirs; give them a moment.
+    // The sqlite3 shell or another tool may hold the lock for a moment.
     connection.busy_timeout(Duration::from_secs(2))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Negative means KiB.
@@ -135,10 +132,10 @@ fn configure(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A queued write, its type forgotten.
-trait Job: Send {
+/// A queued write, with its type erased.
+trait QueuedWrite: Send {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
-    fn answer(self: Box<Self>, committed: Result<(), Arc<rusqlite::Error>>);
+    fn reply(self: Box<Self>, committed: rusqlite::Result<()>);
 }
 
 struct Write<T, F> {
@@ -148,54 +145,49 @@ struct Write<T, F> {
     name: Arc<str>,
 }
 
-impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> Job for Write<T, F> {
+impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> QueuedWrite for Write<T, F> {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         self.result = Some((self.change)(connection)?);
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), Arc<rusqlite::Error>>) {
+    fn reply(self: Box<Self>, committed: rusqlite::Result<()>) {
         let outcome = match (committed, self.result) {
             (Ok(()), Some(result)) => Ok(result),
             (Ok(()), None) => Err(SqliteError::new(&self.name, "the write did not run")),
-            (Err(source), _) => Err(SqliteError { file: self.name, source }),
+            (Err(error), _) => Err(SqliteError::new(&self.name, error)),
         };
-        // Who asked may have gone away; the write stands all the same.
+        // The caller may have given up waiting; the write is committed all the same.
         let _gone = self.reply.send(outcome);
     }
 }
 
-fn write_in_groups(connection: &Connection, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+fn write_in_groups(connection: &Connection, mut writes: mpsc::Receiver<Box<dyn QueuedWrite>>) {
     let mut group = Vec::with_capacity(MAX_GROUP);
-    while jobs.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
+    while writes.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
         match commit(connection, &mut group) {
-            Ok(()) => group.drain(..).for_each(|job| job.answer(Ok(()))),
-            Err(error) if group.len() == 1 => {
-                let error = Arc::new(error);
-                group.drain(..).for_each(|job| job.answer(Err(error.clone())));
-            }
-            Err(_) => {
-                for mut job in group.drain(..) {
-                    let committed = commit(connection, std::slice::from_mut(&mut job));
-                    job.answer(committed.map_err(Arc::new));
+            Ok(()) => group.drain(..).for_each(|write| write.reply(Ok(()))),
+            Err(_) if group.len() > 1 => group.drain(..).for_each(|write| commit_one(connection, write)),
+            Err(error) => {
+                if let Some(write) = group.pop() {
+                    write.reply(Err(error));
                 }
             }
         }
     }
 }
 
-fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
-    // Dropped before its commit, for whatever reason, a transaction rolls back.
-    // Immediate: should another process write just now, this waits for it; later in the transaction it could only fail.
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    for job in group {
-        job.run(&transaction)?;
-    }
-    transaction.commit()
+fn commit_one(connection: &Connection, mut write: Box<dyn QueuedWrite>) {
+    let committed = commit(connection, std::slice::from_mut(&mut write));
+    write.reply(committed);
 }
 
-impl SqliteError {
-    fn new(file: &Arc<str>, cause: impl Into<BoxError>) -> Self {
-        Self { file: file.clone(), source: cause.into().into() }
+fn commit(connection: &Connection, group: &mut [Box<dyn QueuedWrite>]) -> rusqlite::Result<()> {
+    // Immediate takes the write lock at the start, waiting for other processes; a transaction that upgrades later fails
+    // instead of waiting. Dropping the transaction before the commit rolls it back.
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    for write in group {
+        write.run(&transaction)?;
     }
+    transaction.commit()
 }

@@ -1,4 +1,4 @@
-//! Delayed jobs on SQLite: one table, ordered by when a job may be claimed.
+//! Delayed jobs on SQLite: one table, indexed by when a job can be claimed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use common::clock::Timestamp;
 use common::jobs::{DelayedJobs, Job, JobsError};
 use rusqlite::{Connection, params};
 
-use super::file::{SqliteError, SqliteFile};
+use super::file::SqliteFile;
 
-/// `claimable_at` is the deadline of a job, and the end of its lease once it is claimed.
+/// `claimable_at` is a job's deadline, or the end of its lease once it is claimed.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS jobs (
         id TEXT PRIMARY KEY, due INTEGER NOT NULL, claimable_at INTEGER NOT NULL, payload TEXT NOT NULL
@@ -25,7 +25,7 @@ pub struct SqliteJobs {
 }
 
 impl SqliteJobs {
-    /// Opens the file, or creates it.
+    /// Opens or creates the file.
     pub fn open(path: &Path) -> Result<Self, JobsError> {
         Ok(Self { file: SqliteFile::open(path, SCHEMA)? })
     }
@@ -89,7 +89,7 @@ impl DelayedJobs for SqliteJobs {
         Ok(self.file.read(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM complete)", [], |row| row.get(0)))?)
     }
 
-    /// Nothing is lost in the middle: the file belongs to this process.
+    /// No token needed: only this process writes to the file, so jobs cannot be lost during a rebuild.
     async fn begin_rebuild(&self) -> Result<String, JobsError> {
         Ok(String::new())
     }
@@ -101,11 +101,5 @@ impl DelayedJobs for SqliteJobs {
 
     async fn ping(&self) -> Result<(), JobsError> {
         Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
-    }
-}
-
-impl From<SqliteError> for JobsError {
-    fn from(error: SqliteError) -> Self {
-        Self::unavailable(error)
     }
 }

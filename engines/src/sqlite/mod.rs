@@ -2,11 +2,13 @@
 
 mod bus;
 mod columns;
+mod error;
 mod file;
 mod jobs;
 mod store;
 
 pub use bus::SqliteBus;
-pub use file::{SqliteError, SqliteFile};
+pub use error::SqliteError;
+pub use file::SqliteFile;
 pub use jobs::SqliteJobs;
 pub use store::SqliteStore;

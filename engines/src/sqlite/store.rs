@@ -1,9 +1,8 @@
-//! The store on SQLite: a table a collection, and one for the outbox, in one file.
+//! The store on SQLite: one table per collection and one for the outbox, in one file.
 //!
-//! A document is JSON text that any SQLite tool shows. Its indexes are expressions over that text, so the document is
-//! the only place where a value is kept, and a new index needs no migration of data.
+//! Documents are JSON text, readable with any SQLite tool. Indexes are expressions over that text: no value is stored
+//! in a second place, and a new index needs no data migration.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -15,7 +14,17 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params, params_from_ite
 use serde_json::Value;
 
 use super::columns::message;
-use super::file::{SqliteError, SqliteFile};
+use super::file::SqliteFile;
+
+const CREATE_OUTBOX: &str = "
+    CREATE TABLE IF NOT EXISTS outbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        message_id TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        traceparent TEXT,
+        stored_at INTEGER NOT NULL
+    ) STRICT;";
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
@@ -23,39 +32,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, creating what is missing of the collections' tables and indexes.
+    /// Opens or creates the file, with the tables and indexes of these collections.
     pub fn open(path: &Path, schemas: &[&Schema]) -> Result<Self, StoreError> {
-        let mut tables = String::from(
-            "CREATE TABLE IF NOT EXISTS outbox (
-                 seq INTEGER PRIMARY KEY AUTOINCREMENT,
-                 message_id TEXT NOT NULL,
-                 subject TEXT NOT NULL,
-                 payload TEXT NOT NULL,
-                 traceparent TEXT,
-                 stored_at INTEGER NOT NULL
-             ) STRICT;",
-        );
-        for schema in schemas {
-            let table = schema.collection;
-            // Without a rowid the id is the table's order, and every index ends in it.
-            let _infallible = write!(
-                tables,
-                "CREATE TABLE IF NOT EXISTS {table} (
-                     id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL
-                 ) STRICT, WITHOUT ROWID;"
-            );
-            for Index { name, fields, kind } in schema.indexes {
-                let unique = match kind {
-                    IndexKind::Plain => "",
-                    // NULLs are distinct, so documents without the field do not count.
-                    IndexKind::Unique => "UNIQUE",
-                };
-                let columns: Vec<String> = fields.iter().map(|field| column(field)).collect();
-                let _infallible =
-                    write!(tables, "CREATE {unique} INDEX IF NOT EXISTS {name} ON {table} ({});", columns.join(", "));
-            }
-        }
-        Ok(Self { file: SqliteFile::open(path, &tables)? })
+        let tables = schemas.iter().map(|schema| create_table(schema));
+        let sql: String = std::iter::once(CREATE_OUTBOX.to_owned()).chain(tables).collect();
+        Ok(Self { file: SqliteFile::open(path, &sql)? })
     }
 }
 
@@ -67,24 +48,28 @@ impl Store for SqliteStore {
     }
 
     async fn find(&self, schema: &'static Schema, query: Find) -> Result<Vec<Document>, StoreError> {
-        let mut sql = format!("SELECT id, version, body FROM {} WHERE TRUE", schema.collection);
+        let mut conditions = vec!["TRUE".to_owned()];
         let mut values = Vec::new();
         for (field, value) in query.equal {
             match sql_value(value) {
-                Sql::Null => write!(sql, " AND {} IS NULL", column(field)),
+                Sql::Null => conditions.push(format!("{} IS NULL", column(field))),
                 value => {
                     values.push(value);
-                    write!(sql, " AND {} = ?{}", column(field), values.len())
+                    conditions.push(format!("{} = ?{}", column(field), values.len()));
                 }
             }
-            .unwrap_or_default();
         }
         if let Some(after) = query.after {
             values.push(Sql::Text(after));
-            write!(sql, " AND id < ?{}", values.len()).unwrap_or_default();
+            conditions.push(format!("id < ?{}", values.len()));
         }
         values.push(Sql::Integer(i64::try_from(query.limit).unwrap_or(i64::MAX)));
-        write!(sql, " ORDER BY id DESC LIMIT ?{}", values.len()).unwrap_or_default();
+        let sql = format!(
+            "SELECT id, version, body FROM {} WHERE {} ORDER BY id DESC LIMIT ?{}",
+            schema.collection,
+            conditions.join(" AND "),
+            values.len()
+        );
         Ok(self.file.read(|db| db.prepare_cached(&sql)?.query_map(params_from_iter(values), document)?.collect())?)
     }
 
@@ -121,7 +106,28 @@ impl Store for SqliteStore {
     }
 }
 
-/// The inner result is the caller's business (conflict, duplicate), the outer one the file's.
+fn create_table(schema: &Schema) -> String {
+    let table = schema.collection;
+    // Without a rowid the table is ordered by id, and every index ends with the id.
+    let mut sql = format!(
+        "CREATE TABLE IF NOT EXISTS {table} (
+             id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL
+         ) STRICT, WITHOUT ROWID;"
+    );
+    for Index { name, fields, kind } in schema.indexes {
+        let unique = match kind {
+            IndexKind::Plain => "",
+            // SQLite treats NULLs as distinct, so documents without the field never collide.
+            IndexKind::Unique => "UNIQUE",
+        };
+        let columns: Vec<String> = fields.iter().map(|field| column(field)).collect();
+        sql += &format!("CREATE {unique} INDEX IF NOT EXISTS {name} ON {table} ({});", columns.join(", "));
+    }
+    sql
+}
+
+/// Writes a document and its events. The inner error is an answer (conflict, duplicate) that does not fail the group of
+/// writes; the outer one fails it.
 fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), StoreError>> {
     let Document { id, version, body } = &put.document;
     let table = put.schema.collection;
@@ -136,10 +142,10 @@ fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), Sto
     match written {
         Ok(1) => {}
         Ok(_) => return Ok(Err(StoreError::Conflict)),
-        // A constraint undoes its own statement only: nothing of this document is written, and others of the group
-        // stand.
+        // SQLite undoes only the statement that violates the constraint: this document is not written, and the other
+        // writes of the group are unaffected.
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-            return Ok(Err(violated(&error, put.schema)));
+            return Ok(Err(constraint_error(&error, put.schema)));
         }
         Err(error) => return Err(error),
     }
@@ -153,7 +159,8 @@ fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), Sto
     Ok(Ok(()))
 }
 
-fn violated(error: &rusqlite::Error, schema: &Schema) -> StoreError {
+/// SQLite names the violated index in its message; a violated primary key has no name.
+fn constraint_error(error: &rusqlite::Error, schema: &Schema) -> StoreError {
     let text = error.to_string();
     let index = schema.indexes.iter().find(|index| text.contains(&format!("'{}'", index.name)));
     index.map_or(StoreError::Conflict, |index| StoreError::Duplicate(index.name.to_owned()))
@@ -174,11 +181,5 @@ fn sql_value(value: Value) -> Sql {
         Value::Number(number) => number.as_i64().map_or(Sql::Null, Sql::Integer),
         Value::String(text) => Sql::Text(text),
         compound @ (Value::Array(_) | Value::Object(_)) => Sql::Text(compound.to_string()),
-    }
-}
-
-impl From<SqliteError> for StoreError {
-    fn from(error: SqliteError) -> Self {
-        Self::unavailable(error)
     }
 }

@@ -3,6 +3,7 @@
 mod listeners;
 mod mongo;
 mod nats;
+mod nats_streams;
 mod redis;
 mod relay;
 mod sqlite;

@@ -47,9 +47,12 @@ async fn indexes_that_can_not_be_made_are_named() {
     let two = [doc! { "title": "Concert" }, doc! { "title": "Concert" }];
     case.tickets().await.insert_many(two).await.expect("insert");
     let error = refusal(&case.server.uri, &case.database, &[STRICTER]).await.to_string();
-    assert_eq!(error, "index tickets.one_a_title: documents that are stored already agree in its field");
+    assert_eq!(
+        error,
+        "could not create the unique index tickets.one_a_title: stored documents share a value; remove the duplicates"
+    );
     let error = refusal(&case.server.uri, &case.database, &[WIDE]).await.to_string();
-    assert_eq!(error, "index wide: a unique index has one field");
+    assert_eq!(error, "could not create the index wide: a unique index must have exactly one field; change the schema");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,72 @@
+//! The durable pull consumers, one per [`Durable`].
+
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
+use common::bus::{BusError, Durable};
+
+use super::connection::Server;
+use super::error::unavailable;
+use super::streams::replay_subject;
+
+/// How long the server waits for news of a delivery before it redelivers it. Readers extend this while they hold one.
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
+
+/// The most unsettled messages of one durable. Messages that wait for a retry count as well and must not hold up others,
+/// so this is far more than are ever in flight; it bounds what the server must remember.
+const MAX_ACK_PENDING: i64 = 20_000;
+
+/// Metadata: the identity of the database that a consumer belongs to.
+const OWNER: &str = "owner";
+
+impl Server {
+    /// Creates the consumer of a durable, or updates it. Refuses one that belongs to another owner.
+    pub(super) async fn ensure_consumer(
+        &self,
+        durable: Durable,
+        owner: Option<&str>,
+    ) -> Result<Consumer<pull::Config>, BusError> {
+        let mut config = pull::Config {
+            durable_name: Some(durable.name.into()),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: ACK_WAIT,
+            max_deliver: -1,
+            max_ack_pending: MAX_ACK_PENDING,
+            ..pull::Config::default()
+        };
+        if self.supports_replays() {
+            config.filter_subjects = vec![durable.subject.as_str().into(), replay_subject(&self.stream, durable.name)];
+        } else {
+            config.filter_subject = durable.subject.as_str().into();
+        }
+        if let Some(owner) = owner {
+            self.check_owner(durable, owner).await?;
+            config.metadata.insert(OWNER.into(), owner.into());
+        }
+        self.context.create_consumer_on_stream(config, &*self.stream).await.map_err(unavailable)
+    }
+
+    async fn check_owner(&self, durable: Durable, owner: &str) -> Result<(), BusError> {
+        let stream = &*self.stream;
+        let existing = match self.context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, stream).await {
+            Ok(consumer) => consumer.cached_info().config.metadata.get(OWNER).cloned(),
+            Err(error) if is_missing(&error) => None,
+            Err(error) => return Err(unavailable(error)),
+        };
+        match existing {
+            Some(other) if other != owner => Err(BusError::unusable(format!(
+                "the durable {} of the stream {stream} belongs to the database {other}, not to {owner}; if two systems \
+                 use one stream, give each its own NATS account or server; if the database was replaced, delete the \
+                 durable",
+                durable.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_missing(error: &ConsumerError) -> bool {
+    matches!(error.kind(), ConsumerErrorKind::JetStream(error) if error.code() == 404)
+}

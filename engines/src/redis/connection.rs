@@ -1,0 +1,144 @@
+//! The connection to the server.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use common::jobs::JobsError;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, RedisError, RedisResult};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
+
+/// How long Redis may take to respond. Every request must fail within two seconds.
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommandError {
+    #[error("Redis does not respond")]
+    NoResponse,
+    #[error("the command failed on Redis")]
+    Redis(#[from] RedisError),
+}
+
+impl CommandError {
+    /// Whether a key has another type than the command expects.
+    pub(super) fn is_wrong_type(&self) -> bool {
+        // By text, because a script reports the error under a code of its own.
+        matches!(self, Self::Redis(error) if error.to_string().contains("WRONGTYPE"))
+    }
+}
+
+impl From<CommandError> for JobsError {
+    fn from(error: CommandError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// A connection that is established on first use and again after it was lost.
+pub(super) struct Connection {
+    client: Client,
+    state: Mutex<State>,
+}
+
+struct State {
+    redis: ConnectionManager,
+    /// When Redis last responded. The last of many concurrent commands gets its response late even from a healthy
+    /// server.
+    responded_at: Instant,
+}
+
+impl Connection {
+    /// Parses an address, without connecting.
+    pub(super) fn new(address: &SecretString) -> Result<Self, JobsError> {
+        // For `rediss://`. Fails if another engine was first.
+        let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        // Without the address and without a source, which would quote it: it may contain a password.
+        let malformed =
+            |_| JobsError::unusable("malformed address of Redis; expected host, host:6379 or redis://host:6379");
+        let client = Client::open(url(address.expose_secret())).map_err(malformed)?;
+        let state = State { redis: manager(&client).map_err(JobsError::unavailable)?, responded_at: Instant::now() };
+        Ok(Self { client, state: Mutex::new(state) })
+    }
+
+    /// Runs a command, and a second time if the connection was lost, which may be noticed only when it is used.
+    pub(super) async fn run<T, F>(&self, command: impl Fn(ConnectionManager) -> F) -> Result<T, CommandError>
+    where
+        F: Future<Output = RedisResult<T>> + Send,
+    {
+        let redis = self.state().redis.clone();
+        let attempts = async {
+            match command(redis.clone()).await {
+                Err(error) if error.is_io_error() => command(redis).await,
+                outcome => outcome,
+            }
+        };
+        let mut attempts = pin!(attempts);
+        let started = Instant::now();
+        loop {
+            let give_up_at = self.state().responded_at.max(started) + RESPONSE_TIMEOUT;
+            if let Ok(outcome) = timeout_at(give_up_at, &mut attempts).await {
+                return self.finish(outcome);
+            }
+            // Other commands may have got a response meanwhile.
+            let mut state = self.state();
+            if state.responded_at.max(started).elapsed() >= RESPONSE_TIMEOUT {
+                // The next command does not wait for this connection.
+                state.redis = manager(&self.client)?;
+                return Err(CommandError::NoResponse);
+            }
+        }
+    }
+
+    fn finish<T>(&self, outcome: RedisResult<T>) -> Result<T, CommandError> {
+        let mut state = self.state();
+        match &outcome {
+            // After a failover. A new connection finds the new primary.
+            Err(error) if is_read_only(error) => state.redis = manager(&self.client)?,
+            Err(error) if error.is_io_error() => {}
+            _ => state.responded_at = Instant::now(),
+        }
+        Ok(outcome?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves timeouts and retries to [`Connection::run`].
+fn manager(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+        .set_response_timeout(None)
+        .set_number_of_retries(0);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+fn url(address: &str) -> String {
+    if address.contains("://") { address.to_owned() } else { format!("redis://{address}") }
+}
+
+fn is_read_only(error: &RedisError) -> bool {
+    // By text as well, because a script reports the error under a code of its own.
+    error.code() == Some("READONLY") || error.to_string().contains("READONLY")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_host_a_host_and_port_or_a_url() {
+        for (address, expected) in [
+            ("redis.example", "redis://redis.example"),
+            ("redis.example:6380", "redis://redis.example:6380"),
+            ("rediss://:secret@redis.example/1", "rediss://:secret@redis.example/1"),
+        ] {
+            assert_eq!(url(address), expected);
+            assert!(Client::open(url(address)).is_ok());
+        }
+    }
+}
