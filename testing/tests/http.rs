@@ -4,7 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
@@ -159,7 +159,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.bytes().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -169,12 +169,16 @@ impl io::Write for Log {
 }
 
 impl Log {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().expect("no poison")
+    }
+
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.bytes().clone()).expect("UTF-8")
     }
 
     fn lines(&self) -> Vec<Value> {
-        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
 
@@ -194,7 +198,7 @@ async fn requests_are_logged_without_their_query_and_failures_with_their_whole_c
         (Method::GET, "/panics", 500, Some("handler panicked: the secret inside")),
         (Method::GET, "/hangs", 503, Some("handler took longer than 20s")),
     ] {
-        log.0.lock().unwrap().clear();
+        log.bytes().clear();
         let request = service.request(method.clone(), &format!("{path}?token=hunter2")).header("x-request-id", "mine");
         request.header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01")).send().await;
         assert!(!log.text().contains("hunter2"), "{}", log.text());

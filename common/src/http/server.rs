@@ -1,7 +1,7 @@
 //! The HTTP server.
 //!
 //! `axum::serve` would do, but it has no header read timeout, so a client that never finishes the head of its request
-//! would keep its connection open without limit. Hence our own loop over hyper, with a timeout for every way in which a
+//! would keep its connection open without limit. Hence our own loop over hyper, with a timeout for each way in which a
 //! client can stall: the head here, the body in [`Body`](super::Body), the response here.
 
 use std::time::Duration;
