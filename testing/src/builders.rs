@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, PaymentCreated, TicketCreated, TicketRef,
-    TicketUpdated,
+    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, PaymentCreated,
+    TicketCreated, TicketRef, TicketUpdated,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::money::Money;
@@ -75,4 +75,13 @@ pub fn order_completed(order: &OrderCreated) -> OrderCompleted {
 /// An authorised payment for an order.
 pub fn payment_created(now: Timestamp, order_id: OrderId) -> PaymentCreated {
     PaymentCreated { id: PaymentId::generate(now), order_id, stripe_id: "pi_1".into() }
+}
+
+/// The message that carries an event on the bus.
+///
+/// # Panics
+///
+/// If the event cannot be serialised.
+pub fn message<E: Event>(event: &E) -> Message {
+    Message::new(event).expect("an event that can be serialised")
 }
