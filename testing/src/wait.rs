@@ -24,7 +24,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// # Panics
 ///
 /// If it does not hold after a minute.
-pub async fn wait_until(what: &str, condition: impl AsyncFn() -> bool) {
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     soon(what, async {
         while !condition().await {
             sleep(Duration::from_millis(5)).await;
