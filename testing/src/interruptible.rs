@@ -1,4 +1,4 @@
-//! A bus that can be down.
+//! A bus with outages.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
 use common::events::{Message, Subject};
 
-/// A bus that takes nothing while it is interrupted. Readers go on as before.
+/// A bus that refuses to publish while it is interrupted. Reading is not affected.
 pub struct InterruptibleBus {
     bus: Arc<dyn Bus>,
     state: watch::Sender<State>,
@@ -26,20 +26,20 @@ impl InterruptibleBus {
         Self { bus, state: watch::Sender::default() }
     }
 
-    /// Refuses what is published from now on.
+    /// Starts to refuse, and counts refusals from zero.
     pub fn interrupt(&self) {
         self.state.send_modify(|state| *state = State { interrupted: true, refused: 0 });
     }
 
-    /// Publishes again.
+    /// Ends the interruption.
     pub fn resume(&self) {
         self.state.send_modify(|state| state.interrupted = false);
     }
 
-    /// Returns once so many attempts to publish were refused since the interruption.
+    /// Waits until the current interruption has refused to publish `times` times.
     pub async fn refused(&self, times: u64) {
         let mut changes = self.state.subscribe();
-        // The sender lives as long as self, so waiting can not fail.
+        // The sender lives as long as self, so this cannot fail.
         let _reached = changes.wait_for(|state| state.refused >= times).await;
     }
 }

@@ -1,27 +1,27 @@
-//! The loop that runs listeners.
+//! The listener runtime of `common`, on the embedded bus.
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use async_trait::async_trait;
 use common::bus::{Bus, DeadLetter, Publisher};
-use common::events::ExpirationComplete;
-use common::events::Message;
+use common::events::{ExpirationComplete, Message};
 use common::ids::OrderId;
 use common::listener::{ListenError, Listener, Listeners};
 use common::service::Service;
 use common::trace::TraceParent;
 use engines::sqlite::SqliteBus;
-use testing::TestEnv;
-use testing::contract::soon;
+use testing::{TestEnv, soon, wait_until};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// What the listener returns for each attempt to handle the first event.
 type Script = fn(attempt: u32) -> Result<(), ListenError>;
 
-/// What a listener does, and what it was called with.
+/// The script of a listener, and a record of its calls.
 struct State {
     script: Script,
     attempts: AtomicU32,
@@ -29,7 +29,7 @@ struct State {
     traces: Mutex<Vec<Option<TraceParent>>>,
 }
 
-/// Follows the script with its first event, and handles every other.
+/// Follows the script for order 1 and accepts all other orders.
 struct Scripted;
 
 #[async_trait]
@@ -42,7 +42,7 @@ impl Listener<Arc<State>> for Scripted {
         if event.order_id == order(1) {
             (state.script)(state.attempts.fetch_add(1, Ordering::SeqCst) + 1)?;
         }
-        state.handled.send(event.order_id).map_err(|error| ListenError::reject(error))
+        state.handled.send(event.order_id).map_err(ListenError::reject)
     }
 }
 
@@ -73,19 +73,14 @@ impl Running {
     }
 
     async fn handled(&mut self) -> OrderId {
-        soon("an event to be handled", self.handled.recv()).await.expect("it works")
+        soon("an event to be handled", self.handled.recv()).await.expect("a running listener")
     }
 
-    async fn dead_letter(&self) -> DeadLetter {
-        soon("a dead letter", async {
-            loop {
-                if let Some(letter) = self.bus.dead_letters(None, 1).await.expect("dead letters").pop() {
-                    return letter;
-                }
-                tokio::task::yield_now().await;
-            }
-        })
-        .await
+    /// Waits for this many dead letters.
+    async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
+        let read = async || self.bus.dead_letters(None, 10).await.expect("dead letters");
+        wait_until("dead letters", async || read().await.len() >= count).await;
+        read().await
     }
 }
 
@@ -98,7 +93,7 @@ fn message(number: u8) -> Message {
 }
 
 #[tokio::test]
-async fn what_panics_is_delivered_again() {
+async fn an_event_is_redelivered_after_a_panic() {
     let mut running = start(|attempt| if attempt < 3 { panic!("attempt {attempt}") } else { Ok(()) });
     running.publish(1).await;
     assert_eq!(running.handled().await, order(1));
@@ -106,7 +101,7 @@ async fn what_panics_is_delivered_again() {
 }
 
 #[tokio::test]
-async fn what_is_retried_is_delivered_again_and_holds_up_nobody() {
+async fn a_retried_event_is_redelivered_and_holds_up_no_others() {
     let mut running = start(|attempt| if attempt < 3 { Err(ListenError::Retry("not yet".into())) } else { Ok(()) });
     running.publish(1).await;
     running.publish(2).await;
@@ -116,12 +111,12 @@ async fn what_is_retried_is_delivered_again_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn what_is_rejected_becomes_a_dead_letter() {
+async fn a_rejected_message_becomes_a_dead_letter() {
     let mut running = start(|attempt| {
         Err(if attempt < 2 { ListenError::Retry("not yet".into()) } else { ListenError::Reject("never".into()) })
     });
     running.publish(1).await;
-    let letter = running.dead_letter().await;
+    let letter = running.dead_letters(1).await.remove(0);
     let expected = ("orders_expiration-complete", "never", 2, message(1));
     assert_eq!((&*letter.listener, &*letter.reason, letter.attempts, letter.message), expected);
     running.publish(2).await;
@@ -130,7 +125,7 @@ async fn what_is_rejected_becomes_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn what_does_not_parse_becomes_a_dead_letter_and_the_next_is_handled() {
+async fn an_unparsable_payload_becomes_a_dead_letter() {
     let mut running = start(|_| Ok(()));
     for (number, payload) in ["", "{", "[]", "{\"orderId\": 7}", "{\"orderId\": \"not an id\"}"].iter().enumerate() {
         let poison = Message { id: format!("poison {number}"), payload: (*payload).into(), ..message(2) };
@@ -138,18 +133,13 @@ async fn what_does_not_parse_becomes_a_dead_letter_and_the_next_is_handled() {
     }
     running.publish(3).await;
     assert_eq!(running.handled().await, order(3));
-    soon("five dead letters", async {
-        while running.bus.dead_letters(None, 10).await.unwrap().len() < 5 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let letter = running.dead_letter().await;
+    let letters = running.dead_letters(5).await;
+    let letter = &letters[0];
     assert!(letter.reason.starts_with("the payload does not parse: "), "{}", letter.reason);
 }
 
 #[tokio::test]
-async fn the_handler_runs_in_the_trace_of_its_message() {
+async fn a_listener_runs_in_the_trace_of_its_message() {
     let mut running = start(|_| Ok(()));
     let trace = TraceParent::generate();
     let traced = trace.clone().scope(async { message(1) }).await;
@@ -159,19 +149,19 @@ async fn the_handler_runs_in_the_trace_of_its_message() {
     running.handled().await;
     let traces = running.state.traces.lock().unwrap();
     assert_eq!(traces[0], Some(trace));
-    assert!(traces[1].is_some() && traces[1] != traces[0], "a message without a trace is given a new one");
+    assert!(traces[1].is_some() && traces[1] != traces[0], "a message without a trace starts a new one");
 }
 
 #[tokio::test]
-async fn it_stops_when_told() {
+async fn a_listener_stops_when_cancelled() {
     let mut running = start(|_| Ok(()));
     running.publish(1).await;
     running.handled().await;
     running.stop.cancel();
-    soon("its end", running.listener).await.unwrap();
+    soon("the listener to stop", running.listener).await.unwrap();
 }
 
-/// Two mistakes that a program must not start with.
+/// A listener whose name does not match its event.
 struct Misnamed;
 
 #[async_trait]
@@ -185,15 +175,15 @@ impl Listener<Arc<State>> for Misnamed {
 }
 
 #[test]
-fn listeners_with_wrong_or_equal_names_are_told_at_start() {
+fn misnamed_and_duplicate_listeners_panic_at_start() {
     let new = || {
         let (handled, _) = unbounded_channel();
         let state = State { script: |_| Ok(()), attempts: AtomicU32::new(0), handled, traces: Mutex::default() };
         Listeners::new(Arc::new(state))
     };
-    let told = |outcome: std::thread::Result<()>| *outcome.unwrap_err().downcast::<String>().unwrap();
-    let misnamed = told(catch_unwind(|| drop(new().on::<Misnamed>())));
+    let panic_message = |outcome: thread::Result<()>| *outcome.unwrap_err().downcast::<String>().unwrap();
+    let misnamed = panic_message(catch_unwind(|| drop(new().on::<Misnamed>())));
     assert_eq!(misnamed, "listener orders_order-created must be called <service>_expiration-complete");
-    let twice = told(catch_unwind(|| drop(new().on::<Scripted>().on::<Scripted>())));
-    assert_eq!(twice, "two listeners are called orders_expiration-complete");
+    let duplicate = panic_message(catch_unwind(|| drop(new().on::<Scripted>().on::<Scripted>())));
+    assert_eq!(duplicate, "two listeners are called orders_expiration-complete");
 }

@@ -1,4 +1,4 @@
-//! Every contract suite on every engine, and what is special about each of them.
+//! The contracts of the ports on every engine, and the tests of what only one engine does.
 
 mod listeners;
 mod mongo;

@@ -1,4 +1,4 @@
-//! The relay between outbox and bus.
+//! The relay of `common` from outbox to bus, on embedded engines.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,21 +6,20 @@ use std::time::{Duration, Instant};
 use common::bus::{Bus, Durable, Publisher, Subscription, Verdict};
 use common::clock::Clock;
 use common::events::{Subject, TicketCreated};
-use common::ids::{TicketId, UserId};
-use common::money::Money;
+use common::ids::{RecordId, TicketId};
 use common::outbox::relay;
 use common::store::{Collection, Database, Entity, Schema, StoreError};
 use engines::sqlite::{SqliteBus, SqliteStore};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use testing::contract::soon;
-use testing::message;
-use testing::{InterruptibleBus, TestEnv};
+use testing::builders::ticket_created;
+use testing::{InterruptibleBus, TestEnv, message, soon, wait_until};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const READER: Durable = Durable { name: "orders_ticket-created", subject: Subject::TicketCreated };
 
-/// A record of which every version is announced.
+/// A record that publishes an event with every version.
 #[derive(Serialize, Deserialize)]
 struct Show {
     id: TicketId,
@@ -42,17 +41,7 @@ impl Entity for Show {
 
 impl Show {
     fn event(&self) -> TicketCreated {
-        TicketCreated {
-            id: self.id,
-            version: self.version,
-            title: "Macbeth".into(),
-            price: Money::from_cents(2000),
-            user_id: UserId::generate(self.id_time()),
-        }
-    }
-
-    fn id_time(&self) -> common::clock::Timestamp {
-        common::ids::RecordId::created_at(self.id)
+        TicketCreated { id: self.id, version: self.version, ..ticket_created(self.id.created_at()) }
     }
 }
 
@@ -78,7 +67,7 @@ impl System {
         tokio::spawn(relay("shows", self.database.clone(), self.bus.clone(), stop.clone()))
     }
 
-    /// Stores a new record, and returns the id of the message that announces it.
+    /// Inserts a record and returns its id and the id of its message.
     async fn insert(&self) -> (TicketId, String) {
         let show = Show { id: TicketId::generate(self.env.clock.now()), version: 0 };
         let event = show.event();
@@ -87,6 +76,7 @@ impl System {
         (show.id, id)
     }
 
+    /// Updates a record and returns the id of its message.
     async fn change(&self, id: TicketId) -> String {
         let mut announced = String::new();
         let change = |show: &mut Show| {
@@ -99,10 +89,10 @@ impl System {
         announced
     }
 
-    /// The ids of the next messages.
-    async fn arrived(&self, many: usize) -> Vec<String> {
+    /// Waits for the next messages and returns their ids.
+    async fn arrived(&self, count: usize) -> Vec<String> {
         let mut arrived = Vec::new();
-        while arrived.len() < many {
+        while arrived.len() < count {
             for delivery in soon("events", self.reader.next(100)).await.expect("deliveries") {
                 self.reader.settle(&delivery, Verdict::Ack).await.expect("settled");
                 arrived.push(delivery.message.id);
@@ -111,32 +101,28 @@ impl System {
         arrived
     }
 
-    async fn outbox_is_empty(&self) {
-        soon("an empty outbox", async {
-            while !self.database.store().unpublished(1).await.expect("published").is_empty() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+    async fn wait_for_empty_outbox(&self) {
+        let store = self.database.store();
+        wait_until("an empty outbox", async || store.unpublished(1).await.expect("the outbox").is_empty()).await;
     }
 }
 
 #[tokio::test]
-async fn what_a_crash_left_in_the_outbox_is_published_at_the_start() {
+async fn events_left_in_the_outbox_are_published_at_start() {
     let system = System::new().await;
     let mut stored = Vec::new();
     for _ in 0..600 {
         stored.push(system.insert().await.1);
     }
-    // Nobody tells this one that there is something.
+    // A new `Database`, so that no write wakes the relay.
     let database = Database::new(system.database.store().clone(), Arc::new(system.env.clock.clone()));
     tokio::spawn(relay("shows", database, system.bus.clone(), CancellationToken::new()));
     assert_eq!(system.arrived(600).await, stored);
-    system.outbox_is_empty().await;
+    system.wait_for_empty_outbox().await;
 }
 
 #[tokio::test]
-async fn a_write_wakes_it() {
+async fn a_write_wakes_the_relay() {
     let system = System::new().await;
     system.start_relay(&CancellationToken::new());
     let began = Instant::now();
@@ -144,42 +130,42 @@ async fn a_write_wakes_it() {
         let (_, stored) = system.insert().await;
         assert_eq!(system.arrived(1).await, [stored]);
     }
-    assert!(began.elapsed() < Duration::from_secs(20), "by sweeps alone it would take a hundred");
+    assert!(began.elapsed() < Duration::from_secs(20), "without waking, twenty sweeps take a hundred seconds");
 }
 
 #[tokio::test]
-async fn what_happens_while_the_bus_is_down_arrives_when_it_is_back() {
+async fn events_written_during_an_outage_arrive_after_it() {
     let system = System::new().await;
     system.start_relay(&CancellationToken::new());
     system.bus.interrupt();
-    let (show, mut stored) = (system.insert().await, Vec::new());
-    stored.push(show.1);
+    let (show, first) = system.insert().await;
+    let mut stored = vec![first];
     for _ in 0..10 {
-        stored.push(system.change(show.0).await);
+        stored.push(system.change(show).await);
     }
-    soon("two attempts", system.bus.refused(2)).await;
+    soon("two refused attempts", system.bus.refused(2)).await;
     assert_eq!(system.database.store().unpublished(100).await.unwrap().len(), 11);
     system.bus.resume();
     assert_eq!(system.arrived(11).await, stored);
-    system.outbox_is_empty().await;
+    system.wait_for_empty_outbox().await;
 }
 
 #[tokio::test]
-async fn what_a_crash_made_it_send_twice_is_delivered_once() {
+async fn an_event_published_twice_is_delivered_once() {
     let system = System::new().await;
     let (_, first) = system.insert().await;
-    // As the relay leaves it when it is cut off between publishing and clearing.
+    // The state after a relay crashed between publishing and clearing the outbox.
     let events = system.database.store().unpublished(1).await.unwrap();
     system.bus.publish(&[events[0].message.clone()]).await.unwrap();
 
     system.start_relay(&CancellationToken::new());
-    system.outbox_is_empty().await;
+    system.wait_for_empty_outbox().await;
     let (_, second) = system.insert().await;
     assert_eq!(system.arrived(2).await, [first, second]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_events_of_each_record_are_published_in_their_order() {
+async fn events_of_a_record_are_published_in_order() {
     let system = System::new().await;
     system.start_relay(&CancellationToken::new());
     let mut shows = Vec::new();
@@ -193,7 +179,7 @@ async fn the_events_of_each_record_are_published_in_their_order() {
         }
         messages
     });
-    let expected = futures_util::future::join_all(changes).await;
+    let expected = join_all(changes).await;
     let arrived = system.arrived(510).await;
     for (messages, (show, _)) in expected.into_iter().zip(&shows) {
         let of_this = arrived.iter().filter(|id| id.contains(&show.to_string())).cloned();
@@ -202,12 +188,12 @@ async fn the_events_of_each_record_are_published_in_their_order() {
 }
 
 #[tokio::test]
-async fn told_to_stop_it_carries_what_is_left() {
+async fn a_cancelled_relay_drains_the_outbox() {
     let system = System::new().await;
     let (_, stored) = system.insert().await;
     let stop = CancellationToken::new();
     stop.cancel();
-    soon("its end", system.start_relay(&stop)).await.unwrap();
+    soon("the relay to stop", system.start_relay(&stop)).await.unwrap();
     assert_eq!(system.arrived(1).await, [stored]);
-    system.outbox_is_empty().await;
+    system.wait_for_empty_outbox().await;
 }

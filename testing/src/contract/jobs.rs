@@ -1,38 +1,37 @@
-//! What every engine of the [`DelayedJobs`] port does. See [`crate::contract`].
+//! The contract of the [`DelayedJobs`] port.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use common::clock::Timestamp;
+use common::jobs::{DelayedJobs, Job};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
-use super::Data;
-use common::clock::Timestamp;
-use common::jobs::{DelayedJobs, Job};
+use crate::contract::harness::Data;
 
-/// Makes the tests of one engine, in a module of its name: `jobs_contract!(sqlite, crate::sqlite::jobs)`.
+/// Makes the tests of one engine: `jobs_contract!(sqlite, crate::sqlite::jobs)`.
 #[macro_export]
 macro_rules! jobs_contract {
     ($engine:ident, $fresh:path) => {
-        mod $engine {
-            use $crate::contract::jobs as suite;
-            $crate::contract_tests! { $fresh;
-                a_job_is_not_claimed_before_its_time
-                a_job_comes_back_as_it_was_scheduled
-                the_earliest_come_first_and_no_more_than_asked_for
+        $crate::contract_tests! { $engine, $fresh;
+            $crate::contract::jobs {
+                a_job_cannot_be_claimed_before_it_is_due
+                a_claimed_job_is_unchanged
+                the_earliest_jobs_come_first_up_to_the_limit
                 each_job_goes_to_one_of_many_claimers
                 a_job_can_be_claimed_again_when_its_lease_ends
-                one_of_many_gets_a_job_whose_lease_ended
-                what_is_done_is_forgotten
+                one_of_many_claimers_gets_a_job_whose_lease_ended
+                a_finished_job_is_not_claimed_again
                 a_cancelled_job_is_not_claimed
                 a_claimed_job_can_be_cancelled
-                scheduling_again_changes_nothing
-                what_is_done_can_be_scheduled_anew
-                the_next_time_is_the_earliest_deadline_or_end_of_a_lease
-                jobs_due_are_counted_until_they_are_done
+                scheduling_a_job_again_changes_nothing
+                a_finished_job_can_be_scheduled_again
+                next_due_is_the_earliest_due_time_or_lease_end
+                due_jobs_are_counted_until_they_are_done
                 jobs_survive_reopening
-                many_due_at_once_come_in_bounded_batches
-                that_jobs_are_complete_is_remembered_once_said
+                many_jobs_due_at_once_come_in_bounded_batches
+                completeness_survives_reopening
             }
         }
     };
@@ -40,22 +39,8 @@ macro_rules! jobs_contract {
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A new engine is not complete; one that was said to be is, also after reopening.
-pub async fn that_jobs_are_complete_is_remembered_once_said(data: &dyn Data<dyn DelayedJobs>) {
-    let jobs = data.open().await;
-    assert!(!jobs.is_complete().await.expect("an answer"));
-    let (rebuild, joined) = (jobs.begin_rebuild().await.expect("a mark"), jobs.begin_rebuild().await.expect("a mark"));
-    assert!(!jobs.is_complete().await.expect("an answer"));
-    for mark in [rebuild, joined] {
-        assert!(jobs.mark_complete(&mark).await.expect("mark"));
-        assert!(jobs.is_complete().await.expect("an answer"));
-    }
-    drop(jobs);
-    assert!(data.open().await.is_complete().await.expect("an answer"));
-}
-
-/// A job can be claimed from its time on.
-pub async fn a_job_is_not_claimed_before_its_time(data: &dyn Data<dyn DelayedJobs>) {
+/// A job can be claimed from its due time on.
+pub async fn a_job_cannot_be_claimed_before_it_is_due(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     assert_eq!(claim(&*jobs, 1_000_000, 10).await, [""; 0]);
     schedule(&*jobs, "a", 1000).await;
@@ -63,8 +48,8 @@ pub async fn a_job_is_not_claimed_before_its_time(data: &dyn Data<dyn DelayedJob
     assert_eq!(claim(&*jobs, 1000, 10).await, ["a"]);
 }
 
-/// Id, time and payload come back, whatever is in them.
-pub async fn a_job_comes_back_as_it_was_scheduled(data: &dyn Data<dyn DelayedJobs>) {
+/// Id, due time and payload come back unchanged, whatever characters they contain.
+pub async fn a_claimed_job_is_unchanged(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     let scheduled = [
         Job { id: "65c0ffee65c0ffee65c0ffee".into(), due: at(1_769_860_800_007), payload: "é \"\\\n🎭".repeat(100) },
@@ -76,8 +61,8 @@ pub async fn a_job_comes_back_as_it_was_scheduled(data: &dyn Data<dyn DelayedJob
     assert_eq!(jobs.claim(at(1_769_860_800_008), 10, LEASE).await.expect("claim"), scheduled);
 }
 
-/// The job that has been due for longest comes first.
-pub async fn the_earliest_come_first_and_no_more_than_asked_for(data: &dyn Data<dyn DelayedJobs>) {
+/// The job that has been due longest comes first.
+pub async fn the_earliest_jobs_come_first_up_to_the_limit(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     for (id, due) in [("c", 300), ("a", 100), ("d", 400), ("b", 200)] {
         schedule(&*jobs, id, due).await;
@@ -87,10 +72,10 @@ pub async fn the_earliest_come_first_and_no_more_than_asked_for(data: &dyn Data<
     assert_eq!(claim(&*jobs, 1000, 3).await, [""; 0]);
 }
 
-/// Twenty claimers share a thousand jobs; nobody gets another's.
+/// Twenty concurrent claimers share a thousand jobs without getting any twice.
 pub async fn each_job_goes_to_one_of_many_claimers(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
-    let ids: Vec<String> = (0..1000).map(|number| format!("job {number}")).collect();
+    let mut ids: Vec<String> = (0..1000).map(|number| format!("job {number}")).collect();
     join_all(ids.iter().map(|id| schedule(&*jobs, id, 1000))).await;
     let mut claimers = JoinSet::new();
     for _ in 0..20 {
@@ -108,12 +93,11 @@ pub async fn each_job_goes_to_one_of_many_claimers(data: &dyn Data<dyn DelayedJo
     }
     let mut claimed = claimers.join_all().await.concat();
     claimed.sort();
-    let mut ids = ids;
     ids.sort();
     assert_eq!(claimed, ids);
 }
 
-/// A job that is not done when its lease ends goes to the next claimer.
+/// A job that is not done when its lease ends can be claimed again.
 pub async fn a_job_can_be_claimed_again_when_its_lease_ends(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     schedule(&*jobs, "a", 1000).await;
@@ -123,8 +107,8 @@ pub async fn a_job_can_be_claimed_again_when_its_lease_ends(data: &dyn Data<dyn 
     }
 }
 
-/// Also then it goes to one alone.
-pub async fn one_of_many_gets_a_job_whose_lease_ended(data: &dyn Data<dyn DelayedJobs>) {
+/// A job whose lease has ended goes to one of twenty concurrent claimers.
+pub async fn one_of_many_claimers_gets_a_job_whose_lease_ended(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     schedule(&*jobs, "a", 1000).await;
     for began in [1000, 31_000] {
@@ -133,8 +117,8 @@ pub async fn one_of_many_gets_a_job_whose_lease_ended(data: &dyn Data<dyn Delaye
     }
 }
 
-/// A job that is done is not claimed again; saying so again, or of what is unknown, is harmless.
-pub async fn what_is_done_is_forgotten(data: &dyn Data<dyn DelayedJobs>) {
+/// A finished job is not claimed again. `done` is idempotent and ignores unknown ids.
+pub async fn a_finished_job_is_not_claimed_again(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     for id in ["a", "b", "c"] {
         schedule(&*jobs, id, 1000).await;
@@ -147,7 +131,7 @@ pub async fn what_is_done_is_forgotten(data: &dyn Data<dyn DelayedJobs>) {
     assert_eq!(claim(&*jobs, 1_000_000, 10).await, ["b"]);
 }
 
-/// A job that is cancelled before its time never comes; cancelling what is not there is harmless.
+/// A job cancelled before it is due is never claimed. `cancel` is idempotent and ignores unknown ids.
 pub async fn a_cancelled_job_is_not_claimed(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     schedule(&*jobs, "a", 1000).await;
@@ -158,7 +142,7 @@ pub async fn a_cancelled_job_is_not_claimed(data: &dyn Data<dyn DelayedJobs>) {
     assert_eq!(claim(&*jobs, 1_000_000, 10).await, ["b"]);
 }
 
-/// A job that is cancelled while claimed does not come back at the end of its lease.
+/// A job cancelled while it is claimed does not come back when its lease ends.
 pub async fn a_claimed_job_can_be_cancelled(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     schedule(&*jobs, "a", 1000).await;
@@ -169,8 +153,8 @@ pub async fn a_claimed_job_can_be_cancelled(data: &dyn Data<dyn DelayedJobs>) {
     jobs.done(&["a".into()]).await.expect("done");
 }
 
-/// Scheduling a job that is there, claimed or not, moves neither its time nor its lease, and keeps its payload.
-pub async fn scheduling_again_changes_nothing(data: &dyn Data<dyn DelayedJobs>) {
+/// Scheduling an existing job, claimed or not, changes neither its due time nor its lease nor its payload.
+pub async fn scheduling_a_job_again_changes_nothing(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     schedule(&*jobs, "a", 1000).await;
     for due in [500, 5000] {
@@ -185,8 +169,8 @@ pub async fn scheduling_again_changes_nothing(data: &dyn Data<dyn DelayedJobs>) 
     assert_eq!(jobs.claim(at(31_000), 10, LEASE).await.expect("claim"), first);
 }
 
-/// An id is free again once its job is done.
-pub async fn what_is_done_can_be_scheduled_anew(data: &dyn Data<dyn DelayedJobs>) {
+/// The id of a finished job can be reused.
+pub async fn a_finished_job_can_be_scheduled_again(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     schedule(&*jobs, "a", 1000).await;
     claim(&*jobs, 1000, 10).await;
@@ -196,8 +180,8 @@ pub async fn what_is_done_can_be_scheduled_anew(data: &dyn Data<dyn DelayedJobs>
     assert_eq!(claim(&*jobs, 2000, 10).await, ["a"]);
 }
 
-/// A worker that sleeps until `next_due` finds something to claim then, and misses nothing before.
-pub async fn the_next_time_is_the_earliest_deadline_or_end_of_a_lease(data: &dyn Data<dyn DelayedJobs>) {
+/// A worker that sleeps until `next_due` finds a job to claim then and misses none before.
+pub async fn next_due_is_the_earliest_due_time_or_lease_end(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     assert_eq!(jobs.next_due().await.expect("next"), None);
     schedule(&*jobs, "late", 40_000).await;
@@ -211,8 +195,8 @@ pub async fn the_next_time_is_the_earliest_deadline_or_end_of_a_lease(data: &dyn
     assert_eq!(jobs.next_due().await.expect("next"), Some(at(70_000)));
 }
 
-/// What is claimed is still due until it is done.
-pub async fn jobs_due_are_counted_until_they_are_done(data: &dyn Data<dyn DelayedJobs>) {
+/// A claimed job counts as due until it is done.
+pub async fn due_jobs_are_counted_until_they_are_done(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     for (id, due) in [("a", 1000), ("b", 1000), ("c", 2000)] {
         schedule(&*jobs, id, due).await;
@@ -225,7 +209,7 @@ pub async fn jobs_due_are_counted_until_they_are_done(data: &dyn Data<dyn Delaye
     assert_eq!((count(1000).await, count(2000).await), (0, 1));
 }
 
-/// Jobs, claims and their leases, and what was forgotten: all as before.
+/// Jobs, claims and their leases survive a restart of the engine, and finished jobs do not come back.
 pub async fn jobs_survive_reopening(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     for (id, due) in [("claimed", 1000), ("done", 1000), ("cancelled", 1000), ("waiting", 2000)] {
@@ -242,18 +226,18 @@ pub async fn jobs_survive_reopening(data: &dyn Data<dyn DelayedJobs>) {
     assert_eq!(claim(&*jobs, 31_000, 10).await, ["claimed"]);
     assert_eq!(claim(&*jobs, 1_000_000, 1).await.len(), 1);
     assert_eq!(jobs.count_due(at(1_000_000)).await.expect("count"), 2);
-    jobs.ping().await.expect("an answer");
+    jobs.ping().await.expect("ping");
 }
 
-/// Twenty thousand at one instant come out in the batches asked for, each once.
-pub async fn many_due_at_once_come_in_bounded_batches(data: &dyn Data<dyn DelayedJobs>) {
-    const MANY: usize = 20_000;
+/// Twenty thousand jobs due at the same time come in batches of bounded size, each job once.
+pub async fn many_jobs_due_at_once_come_in_bounded_batches(data: &dyn Data<dyn DelayedJobs>) {
+    const JOBS: usize = 20_000;
     let jobs = data.open().await;
-    let ids: Vec<String> = (0..MANY).map(|number| format!("{number:024x}")).collect();
-    for some in ids.chunks(1000) {
-        join_all(some.iter().map(|id| schedule(&*jobs, id, 1000))).await;
+    let ids: Vec<String> = (0..JOBS).map(|number| format!("{number:024x}")).collect();
+    for chunk in ids.chunks(1000) {
+        join_all(chunk.iter().map(|id| schedule(&*jobs, id, 1000))).await;
     }
-    assert_eq!(jobs.count_due(at(1000)).await.expect("count"), MANY as u64);
+    assert_eq!(jobs.count_due(at(1000)).await.expect("count"), JOBS as u64);
     let mut seen: HashMap<String, u32> = HashMap::new();
     loop {
         let batch = claim(&*jobs, 1000, 500).await;
@@ -271,6 +255,21 @@ pub async fn many_due_at_once_come_in_bounded_batches(data: &dyn Data<dyn Delaye
     assert_eq!(jobs.next_due().await.expect("next"), None);
 }
 
+/// New jobs are incomplete until a rebuild marks them complete, which survives a restart of the engine.
+pub async fn completeness_survives_reopening(data: &dyn Data<dyn DelayedJobs>) {
+    let jobs = data.open().await;
+    assert!(!jobs.is_complete().await.expect("is_complete"));
+    let (rebuild, joined) =
+        (jobs.begin_rebuild().await.expect("begin_rebuild"), jobs.begin_rebuild().await.expect("begin_rebuild"));
+    assert!(!jobs.is_complete().await.expect("is_complete"));
+    for mark in [rebuild, joined] {
+        assert!(jobs.mark_complete(&mark).await.expect("mark_complete"));
+        assert!(jobs.is_complete().await.expect("is_complete"));
+    }
+    drop(jobs);
+    assert!(data.open().await.is_complete().await.expect("is_complete"));
+}
+
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
@@ -280,7 +279,7 @@ async fn schedule(jobs: &dyn DelayedJobs, id: &str, due: i64) {
     jobs.schedule(&job).await.expect("schedule");
 }
 
-/// The ids of the jobs claimed at `now`, for half a minute.
+/// Claims jobs at `now` and returns their ids.
 async fn claim(jobs: &dyn DelayedJobs, now: i64, limit: usize) -> Vec<String> {
     jobs.claim(at(now), limit, LEASE).await.expect("claim").into_iter().map(|job| job.id).collect()
 }

@@ -1,24 +1,26 @@
-//! A server that goes away in the middle.
+//! Servers that crash or hang, and lost connections.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::store::{Find, Store, StoreError};
 use engines::mongo::MongoStore;
+use futures_util::future::join_all;
 use mongodb::bson::{Document as Stored, doc};
 use serde_json::json;
-use testing::contract::soon;
 use testing::servers::{self, Proxy, Server};
+use testing::{soon, wait_until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Case, TICKETS, body, case_or_skip, new_id, ticket};
+use super::fixture::{Case, TICKETS, body, new_id, ticket};
 
-/// Within which a call has to end.
-const PROMISED: Duration = Duration::from_secs(2);
+/// The documented limit for a call during an outage.
+const LIMIT: Duration = Duration::from_secs(2);
 
-/// A way to the server, which is on this machine.
+/// A proxy to the server, which must run on this machine.
 async fn proxy(case: &Case) -> Proxy {
     let (_, port) = case.server.uri.trim_end_matches('/').rsplit_once(':').expect("a URI with a port");
     Proxy::to(port.parse().expect("a URI that ends in a port")).await
@@ -29,24 +31,19 @@ async fn open(case: &Case, proxy: &Proxy) -> MongoStore {
     MongoStore::connect(&uri, &case.database, &[TICKETS]).await.expect("a store")
 }
 
-async fn expect_unavailable<T: std::fmt::Debug>(what: &str, call: impl Future<Output = Result<T, StoreError>>) {
+async fn expect_unavailable<T: Debug>(what: &str, call: impl Future<Output = Result<T, StoreError>>) {
     let start = Instant::now();
     let outcome = call.await;
     assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{what}: {outcome:?}");
-    assert!(start.elapsed() < PROMISED, "{what}: {:?}", start.elapsed());
+    assert!(start.elapsed() < LIMIT, "{what}: {:?}", start.elapsed());
 }
 
 async fn until_back(store: &MongoStore) {
-    soon("the server", async {
-        while store.ping().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    wait_until("the server", async || store.ping().await.is_ok()).await;
 }
 
-async fn every_call_ends_in_time(fail: impl Fn(&Proxy)) {
-    let case = case_or_skip!();
+async fn expect_calls_to_fail_in_time(fail: impl Fn(&Proxy)) {
+    let Some(case) = Case::new().await else { return };
     let proxy = proxy(&case).await;
     let (store, id) = (open(&case, &proxy).await, new_id());
     store.put(ticket(&id, 0, &json!({"price": 1}))).await.expect("put");
@@ -63,9 +60,8 @@ async fn every_call_ends_in_time(fail: impl Fn(&Proxy)) {
         expect_unavailable("published", store.published(&events)).await;
         expect_unavailable("ping", store.ping()).await;
 
-        // And many at once.
-        let calls = (0..100).map(|_| expect_unavailable("one of many", store.get(TICKETS, &id)));
-        futures_util::future::join_all(calls).await;
+        let calls = (0..100).map(|_| expect_unavailable("one of many concurrent calls", store.get(TICKETS, &id)));
+        join_all(calls).await;
 
         proxy.open();
         until_back(&store).await;
@@ -76,29 +72,25 @@ async fn every_call_ends_in_time(fail: impl Fn(&Proxy)) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_call_ends_in_time_when_the_server_is_gone() {
-    every_call_ends_in_time(Proxy::cut).await;
+async fn calls_fail_in_time_when_the_server_is_gone() {
+    expect_calls_to_fail_in_time(Proxy::cut).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_call_ends_in_time_when_the_server_hangs() {
-    every_call_ends_in_time(Proxy::silence).await;
+async fn calls_fail_in_time_when_the_server_hangs() {
+    expect_calls_to_fail_in_time(Proxy::silence).await;
 }
 
-/// What was written is neither written twice nor taken for somebody else's.
+/// The write is neither applied twice nor mistaken for a conflicting one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_is_lost_is_unavailable_and_happened_once() {
-    let case = case_or_skip!();
+async fn a_write_with_a_lost_answer_is_unavailable_and_applied_once() {
+    let Some(case) = Case::new().await else { return };
     let proxy = proxy(&case).await;
     let (store, id) = (open(&case, &proxy).await, new_id());
     let tickets = case.tickets().await;
     let arrived = async |filter: Stored| {
-        soon("the write", async {
-            while tickets.find_one(filter.clone()).await.expect("an answer").is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await;
+        let find = async || tickets.find_one(filter.clone()).await.expect("an answer");
+        wait_until("the write", async || find().await.is_some()).await;
     };
 
     proxy.lose_answers();
@@ -114,17 +106,17 @@ async fn a_write_whose_answer_is_lost_is_unavailable_and_happened_once() {
     until_back(&store).await;
     assert_eq!(body(&store, &id).await, json!({"id": id, "version": 0, "price": 1}));
 
-    // Who repeats the write learns that it is there.
+    // Repeating the write reveals that it was applied.
     let again = store.put(ticket(&id, 0, &json!({"price": 1}))).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     let events = store.unpublished(10).await.expect("events");
     assert_eq!(events.iter().map(|event| &*event.message.id).collect::<Vec<_>>(), [format!("ticket:updated/{id}/0")]);
 }
 
-/// The server is killed while twenty write, three times. What was answered is there; what was not is there whole or not
-/// at all, and its event with it.
+/// The server is killed three times while twenty writers write. Acknowledged writes survive; others are applied
+/// completely, with their event, or not at all.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_survives_a_killed_server() {
+async fn acknowledged_writes_survive_a_killed_server() {
     let Some(mut server) = Server::start(servers::mongo()).await else { return };
     let uri = format!("mongodb://127.0.0.1:{}/tickets", server.port()).into();
     let store = Arc::new(MongoStore::connect(&uri, "tickets", &[TICKETS]).await.expect("a store"));
@@ -144,7 +136,7 @@ async fn what_was_answered_survives_a_killed_server() {
                         version = Some(next);
                         progress.send_modify(|writes| *writes += 1);
                     } else if let Ok(found) = store.get(TICKETS, &id).await {
-                        // The server is not quite there yet, or busy.
+                        // The write failed while the server was starting or busy.
                         version = found.map(|document| document.version);
                     }
                 }
@@ -154,19 +146,22 @@ async fn what_was_answered_survives_a_killed_server() {
         soon("writes", progressed.wait_for(|writes| *writes >= 200)).await.expect("writers");
         server.kill();
         killed.send_replace(true);
-        let answered = writers.join_all().await;
+        let acknowledged = writers.join_all().await;
         server.restart().await;
         until_back(&store).await;
 
         let events: HashSet<String> =
             store.unpublished(100_000).await.expect("events").into_iter().map(|event| event.message.id).collect();
-        for (place, answered) in answered {
+        for (place, acknowledged) in acknowledged {
             let Some(document) = store.get(TICKETS, &ids[place]).await.expect("get") else {
-                assert_eq!(answered, None);
+                assert_eq!(acknowledged, None);
                 continue;
             };
-            let unanswered = answered.map_or(0, |version| version + 1);
-            assert!(Some(document.version) == answered || document.version == unanswered, "{document:?} {answered:?}");
+            let in_flight = acknowledged.map_or(0, |version| version + 1);
+            assert!(
+                Some(document.version) == acknowledged || document.version == in_flight,
+                "{document:?} {acknowledged:?}"
+            );
             assert_eq!(body(&store, &ids[place]).await["price"], json!(document.version));
             let announced = |version| events.contains(&format!("ticket:updated/{}/{version}", ids[place]));
             assert!((0..=document.version).all(announced) && !announced(document.version + 1));

@@ -1,16 +1,16 @@
-//! How the server finds what it is asked for.
+//! Query plans.
 
 use common::store::{Find, Store};
 use mongodb::bson::{Document as Stored, doc};
 use serde_json::{Value, json};
 
-use super::{TICKETS, case_or_skip, new_id, ticket};
+use super::fixture::{Case, TICKETS, new_id, ticket};
 
-/// Has MongoDB's profiler write down how it went about every call, and reads that.
-#[expect(clippy::print_stdout, reason = "who runs the tests must see what was not tested")]
+/// Makes every kind of call and reads their plans from MongoDB's profiler.
+#[expect(clippy::print_stdout, reason = "a skipped test must be visible")]
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_found_by_looking_through_a_collection_or_by_sorting() {
-    let case = case_or_skip!();
+async fn no_query_scans_a_collection_or_sorts() {
+    let Some(case) = Case::new().await else { return };
     let (store, database, order) = (case.open(&[TICKETS]).await, case.database().await, new_id());
     let ids: Vec<String> = (0..200).map(|_| new_id()).collect();
     for (place, id) in ids.iter().enumerate() {
@@ -24,7 +24,7 @@ async fn nothing_is_found_by_looking_through_a_collection_or_by_sorting() {
     store.published(&oldest).await.expect("published");
 
     if let Err(error) = database.run_command(doc! { "profile": 2 }).await {
-        println!("skipped: this server does not tell its plans: {error}");
+        println!("skipped: this server has no profiler: {error}");
         return;
     }
     let all = Find { equal: Vec::new(), after: None, limit: 50 };
@@ -41,7 +41,7 @@ async fn nothing_is_found_by_looking_through_a_collection_or_by_sorting() {
     let waiting = store.unpublished(100).await.expect("events");
     assert_eq!(waiting.len(), 51);
     store.published(&waiting[..20]).await.expect("published");
-    database.run_command(doc! { "profile": 0 }).await.expect("the profiler stops");
+    database.run_command(doc! { "profile": 0 }).await.expect("a stopped profiler");
 
     let calls = database.collection::<Stored>("system.profile");
     let mut calls = calls.find(doc! { "ns": format!("{}.tickets", case.database) }).await.expect("the profile");
@@ -52,5 +52,5 @@ async fn nothing_is_found_by_looking_through_a_collection_or_by_sorting() {
         assert!(!plan.contains("COLLSCAN") && !call.contains_key("hasSortStage"), "{call}");
         seen += 1;
     }
-    assert!(seen >= 12, "{seen} calls were seen");
+    assert!(seen >= 12, "only {seen} calls were profiled");
 }

@@ -1,11 +1,12 @@
-//! What the embedded engines rely on: writes share commits and fail alone.
+//! Group commit: concurrent writes share a transaction, but a failed one does not affect the others.
 
 use std::sync::mpsc;
 
 use engines::sqlite::SqliteFile;
 use futures_util::future::join_all;
 use tempfile::TempDir;
-use testing::contract::soon;
+use testing::soon;
+use tokio::sync::oneshot;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER PRIMARY KEY) STRICT";
 
@@ -15,19 +16,19 @@ fn numbers(file: &SqliteFile) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_write_that_fails_in_a_group_fails_alone() {
+async fn a_failed_write_does_not_affect_others_in_its_group() {
     let directory = TempDir::new().unwrap();
     let file = SqliteFile::open(&directory.path().join("test.db"), SCHEMA).unwrap();
-    // The writer is kept busy while the others queue up behind it, so that they become one group.
-    let (begun, has_begun) = tokio::sync::oneshot::channel();
-    let (go_on, wait) = mpsc::channel::<()>();
+    // While the first write blocks the writer, the others queue up and become one group.
+    let (begun, has_begun) = oneshot::channel();
+    let (release, blocked) = mpsc::channel::<()>();
     let mut begun = Some(begun);
     let busy = tokio::spawn({
         let file = file.clone();
         async move {
             let change = move |_: &rusqlite::Connection| {
                 begun.take().map(|begun| begun.send(()));
-                let _released = wait.recv();
+                let _released = blocked.recv();
                 Ok(())
             };
             file.write(change).await
@@ -38,35 +39,35 @@ async fn a_write_that_fails_in_a_group_fails_alone() {
     let writes = join_all((0..100).map(|number| {
         file.write(move |db| {
             db.execute("INSERT INTO numbers VALUES (?1)", [number])?;
-            // After its own insert: that must be undone too.
+            // Fails after its insert, which must be rolled back too.
             if number % 10 == 7 { db.execute("INSERT INTO absent VALUES (1)", []) } else { Ok(0) }
         })
     }));
-    let release = async { drop(go_on) };
+    let release = async move { drop(release) };
     let (outcomes, ()) = soon("the writes", async { tokio::join!(writes, release) }).await;
     busy.await.unwrap().unwrap();
     for (number, outcome) in outcomes.iter().enumerate() {
         assert_eq!(outcome.is_err(), number % 10 == 7, "{number}: {outcome:?}");
     }
-    let why = outcomes[7].as_ref().unwrap_err().to_string();
-    assert!(why.contains("test.db") && why.contains("no such table: absent"), "{why}");
+    let error = outcomes[7].as_ref().unwrap_err().to_string();
+    assert!(error.contains("test.db") && error.contains("no such table: absent"), "{error}");
     assert_eq!(numbers(&file), (0..100).filter(|number| number % 10 != 7).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn a_write_whose_asker_went_away_stands() {
+async fn a_write_commits_even_if_its_caller_is_cancelled() {
     let directory = TempDir::new().unwrap();
     let file = SqliteFile::open(&directory.path().join("test.db"), SCHEMA).unwrap();
     let insert = |number: i64| file.write(move |db| db.execute("INSERT INTO numbers VALUES (?1)", [number]));
-    let mut given_up = Box::pin(insert(1));
-    assert!(futures_util::poll!(given_up.as_mut()).is_pending() || !numbers(&file).is_empty());
-    drop(given_up);
+    let mut cancelled = Box::pin(insert(1));
+    assert!(futures_util::poll!(cancelled.as_mut()).is_pending() || !numbers(&file).is_empty());
+    drop(cancelled);
     insert(2).await.unwrap();
     assert_eq!(numbers(&file), [1, 2]);
 }
 
 #[tokio::test]
-async fn a_file_that_can_not_be_opened_is_named() {
+async fn an_error_opening_a_file_names_it() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("missing").join("test.db");
     let error = SqliteFile::open(&path, SCHEMA).map(|_| ()).unwrap_err().to_string();

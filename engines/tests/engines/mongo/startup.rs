@@ -1,35 +1,35 @@
-//! What is noticed when a store is opened.
+//! Checks when a store is opened.
 
 use common::store::{Index, IndexKind, Schema, Store, StoreError};
 use engines::mongo::{ConnectError, MongoStore};
 use mongodb::bson::doc;
 use secrecy::SecretString;
 
-use super::{TICKETS, case_or_skip};
+use super::fixture::{Case, TICKETS};
 
 async fn refusal(uri: &str, service: &str, schemas: &[&'static Schema]) -> ConnectError {
     match MongoStore::connect(&SecretString::from(uri), service, schemas).await {
-        Ok(_) => panic!("it was opened"),
+        Ok(_) => panic!("the store was opened"),
         Err(error) => error,
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_belongs_to_one_service() {
-    let case = case_or_skip!();
+    let Some(case) = Case::new().await else { return };
     let uri = format!("{}/{}", case.server.uri, case.database);
     let open = async |service| MongoStore::connect(&SecretString::from(&*uri), service, &[TICKETS]).await;
     open("tickets").await.expect("an empty database");
     open("tickets").await.expect("the same service again");
     let (first, second) = tokio::join!(open("tickets"), open("tickets"));
-    first.and(second).expect("replicas that start at once");
+    first.and(second).expect("replicas starting concurrently");
     let error = refusal(&uri, "orders", &[TICKETS]).await.to_string();
     let expected = format!("the database {} belongs to the service tickets, not to orders", case.database);
     assert!(error.starts_with(&expected), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn indexes_that_can_not_be_made_are_named() {
+async fn an_index_that_cannot_be_created_is_named() {
     const STRICTER: &Schema = &Schema {
         collection: "tickets",
         indexes: &[Index { name: "one_a_title", fields: &["title"], kind: IndexKind::Unique }],
@@ -43,7 +43,7 @@ async fn indexes_that_can_not_be_made_are_named() {
         times: &[],
     };
 
-    let case = case_or_skip!();
+    let Some(case) = Case::new().await else { return };
     let two = [doc! { "title": "Concert" }, doc! { "title": "Concert" }];
     case.tickets().await.insert_many(two).await.expect("insert");
     let error = refusal(&case.server.uri, &case.database, &[STRICTER]).await.to_string();
@@ -56,15 +56,15 @@ async fn indexes_that_can_not_be_made_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_tls_is_refused_when_the_uri_wants_it() {
-    let case = case_or_skip!();
+async fn a_uri_with_tls_refuses_a_server_without_it() {
+    let Some(case) = Case::new().await else { return };
     let error = refusal(&format!("{}/?tls=true", case.server.uri), &case.database, &[TICKETS]).await;
     assert!(matches!(error, ConnectError::Store(StoreError::Unavailable(_))), "{error}");
     case.open(&[TICKETS]).await.ping().await.expect("an answer");
 }
 
 #[tokio::test]
-async fn passwords_are_never_repeated() {
+async fn errors_never_contain_the_password() {
     for uri in [
         "mongodb://ann:hunter2@127.0.0.1:1/orders",
         "mongodb://ann:hunter2/@127.0.0.1:1/orders",
