@@ -26,7 +26,7 @@ impl FromFields for PaymentBody {
     }
 }
 
-/// A payment as its buyer first sees it.
+/// A new payment, for its buyer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CreatedView {
@@ -42,7 +42,7 @@ impl From<Payment> for CreatedView {
     }
 }
 
-/// `POST /api/payments`: the buyer of an order pays for it.
+/// `POST /api/payments`: pays for the caller's order.
 pub(crate) async fn create_payment(
     State(app): State<AppState>,
     buyer: CurrentUser,

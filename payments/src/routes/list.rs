@@ -13,10 +13,10 @@ use crate::card::Card;
 use crate::error::PaymentError;
 use crate::payment::{Payment, PaymentStatus};
 
-/// The most payments of one order that are listed: the newest.
+/// How many payments to list, the newest first.
 const MAX_LISTED: usize = 200;
 
-/// Extracts whose payments are asked for: `?orderId=…`.
+/// Extracts the order from the query: `?orderId=…`.
 pub(crate) struct OfOrder(OrderId);
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfOrder {
     }
 }
 
-/// A payment as its buyer sees it.
+/// A payment, for its buyer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PaymentView {
@@ -43,7 +43,7 @@ pub(crate) struct PaymentView {
     order_id: OrderId,
     status: PaymentStatus,
     amount: Money,
-    /// `null` until Stripe has told it.
+    /// `null` until Stripe returns it.
     card: Option<Card>,
 }
 
@@ -54,7 +54,7 @@ impl From<Payment> for PaymentView {
     }
 }
 
-/// `GET /api/payments?orderId=…`: the attempts to pay for an order, the newest first.
+/// `GET /api/payments?orderId=…`: lists the payments of the caller's order, newest first.
 pub(crate) async fn list_payments(
     State(app): State<AppState>,
     buyer: CurrentUser,

@@ -1,4 +1,4 @@
-//! What people do with payments: one file an endpoint.
+//! The HTTP API. One file per endpoint.
 
 mod create;
 mod list;
