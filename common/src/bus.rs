@@ -1,8 +1,8 @@
 //! The bus: delivers every event to every listener at least once, also after a crash.
 //!
-//! [`Publisher`] is the half that relays and workers use. [`Bus`] adds the reading half: subscriptions for the
-//! [listener runtime](crate::listener), history, and dead letters. Services see neither: they announce events through
-//! their [outbox](crate::outbox) and implement [`Listener`](crate::listener::Listener).
+//! [`Publisher`] is the half for relays and workers. [`Bus`] adds the other: subscriptions for the [listener
+//! runtime](crate::listener), history and dead letters. Most services use neither: they announce events through their
+//! [outbox](crate::outbox) and implement [`Listener`](crate::listener::Listener).
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use crate::error::BoxError;
 use crate::events::{Message, Subject};
 
-/// A named position in the stream that outlives its readers: one per service and subject.
+/// A named position in the stream that outlives its readers. There is one per service and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durable {
     /// `<service>_<subject with - for :>`.
@@ -20,12 +20,12 @@ pub struct Durable {
     pub subject: Subject,
 }
 
-/// A message handed to one reader of a durable, which must settle it.
+/// A message delivered to one reader of a durable, which must settle it.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Identifies the delivery to the engine.
+    /// Identifies the delivery; chosen by the engine.
     pub token: u64,
-    /// How often the message has been delivered, including this time.
+    /// How often the message has been delivered, including this time: 1 for the first.
     pub attempt: u32,
     /// The published message.
     pub message: Message,
@@ -34,24 +34,24 @@ pub struct Delivery {
 /// How a reader settles a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Handled: never deliver it to this durable again.
+    /// The message is handled.
     Ack,
-    /// Deliver it again after the delay.
+    /// Redeliver it after the delay.
     Retry(Duration),
-    /// Never deliver it again: store it as a dead letter with this reason.
+    /// Store it as a dead letter with this reason, and do not redeliver it.
     Reject(String),
 }
 
 /// A message that a listener rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Identifies the dead letter; the format is the engine's.
+    /// Identifies the dead letter; chosen by the engine.
     pub id: String,
     /// The durable that rejected it.
     pub listener: String,
     /// Why it was rejected.
     pub reason: String,
-    /// How often it had been delivered.
+    /// How often it was delivered before.
     pub attempts: u32,
     /// The published message.
     pub message: Message,
@@ -91,32 +91,32 @@ impl BusError {
 /// The port for publishing.
 #[async_trait]
 pub trait Publisher: Send + Sync + 'static {
-    /// Appends messages in this order and returns once they are durable.
+    /// Appends messages in order. Returns once they are durable.
     ///
     /// Publishing is idempotent: a message whose id is already in the stream is dropped.
     async fn publish(&self, messages: &[Message]) -> Result<(), BusError>;
 }
 
-/// The port: a retained, ordered stream of messages that durables read.
+/// The port: a retained, ordered stream of messages, read through durables.
 #[async_trait]
 pub trait Bus: Publisher {
-    /// Reads on from the durable's position; a new durable starts at the beginning of the stream. Readers of the same
-    /// durable share its messages.
+    /// Starts to read at the durable's position, which for a new durable is the beginning of the stream. The readers of
+    /// one durable share its messages.
     async fn subscribe(&self, durable: Durable) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// Reads at most `limit` messages of a subject that come after position `after`, oldest first, each with its
-    /// position. Empty at the end of the stream.
+    /// Returns at most `limit` messages of a subject after the position `after`, oldest first, each with its position.
+    /// Empty at the end of the stream.
     ///
-    /// Affects no durable. Use it to rebuild from history what was lost elsewhere.
+    /// Does not affect durables. Use it to rebuild state that was lost elsewhere.
     async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError>;
 
-    /// Reads at most `limit` dead letters that come after the dead letter `after`, oldest first. Empty at the end.
+    /// Returns at most `limit` dead letters after the dead letter `after`, oldest first. Empty at the end.
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 
-    /// Delivers a dead letter to the listener that rejected it, as if for the first time, and removes it from the dead
-    /// letters. Returns false if there is none with this id.
+    /// Redelivers a dead letter to the listener that rejected it, as a first attempt, then deletes it. Returns false if
+    /// there is none with this id.
     ///
-    /// A crash in between may deliver it without removing it.
+    /// A crash in between may redeliver it without deleting it.
     async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError>;
 
     /// Deletes a dead letter. Returns false if there is none with this id.
@@ -126,7 +126,7 @@ pub trait Bus: Publisher {
     async fn ping(&self) -> Result<(), BusError>;
 }
 
-/// One reader of a durable. Dropping it releases its unsettled deliveries to other readers.
+/// One reader of a durable. Dropping it returns its unsettled deliveries to the other readers.
 #[async_trait]
 pub trait Subscription: Send + Sync {
     /// Waits for messages and returns at most `limit` of them. Cancel safe: dropping the future loses no message.
@@ -134,7 +134,7 @@ pub trait Subscription: Send + Sync {
 
     /// Settles a delivery of this reader.
     ///
-    /// An `Ack` may be lost in a crash; the message is then delivered again. A `Reject` is durable when this returns;
-    /// an engine that cannot store the dead letter delivers the message again.
+    /// An `Ack` may be lost in a crash; the message is then redelivered. A `Reject` is durable when this returns. If
+    /// the dead letter cannot be stored, the message is redelivered.
     async fn settle(&self, delivery: &Delivery, verdict: Verdict) -> Result<(), BusError>;
 }

@@ -1,4 +1,4 @@
-//! Time as a value and an argument: nothing but [`SystemClock`] reads the wall clock.
+//! Time as a value. Only [`SystemClock`] reads the wall clock; everything else is passed the time or a [`Clock`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,12 +11,12 @@ use tokio::sync::watch;
 
 /// A point in time, in whole milliseconds since the Unix epoch.
 ///
-/// As text, in JSON too, it is ISO 8601 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+/// Written as ISO 8601 in UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment `millis` milliseconds after the Unix epoch.
+    /// The time `millis` milliseconds after the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -31,17 +31,17 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// The moment `duration` later; durations beyond the range of time end at its end.
+    /// The time `duration` later. Saturates.
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The moment `duration` earlier.
+    /// The time `duration` earlier. Saturates.
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// The duration from `earlier` until this time, or zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -54,16 +54,16 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Why a text is not a [`Timestamp`].
+/// The error of parsing a [`Timestamp`].
 #[derive(Debug, thiserror::Error)]
 #[error("not a time like 2026-01-31T12:00:00.000Z")]
-pub struct NotATimestamp;
+pub struct ParseTimestampError;
 
 impl FromStr for Timestamp {
-    type Err = NotATimestamp;
+    type Err = ParseTimestampError;
 
-    fn from_str(text: &str) -> Result<Self, NotATimestamp> {
-        let time = humantime::parse_rfc3339(text).map_err(|_| NotATimestamp)?;
+    fn from_str(text: &str) -> Result<Self, ParseTimestampError> {
+        let time = humantime::parse_rfc3339(text).map_err(|_| ParseTimestampError)?;
         Ok(time.into())
     }
 }
@@ -88,48 +88,47 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Tells the time, and waits for it.
+/// A source of time.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
     /// Returns once [`now`](Self::now) has reached `deadline`.
     async fn sleep_until(&self, deadline: Timestamp);
 }
 
-/// The machine's clock.
+/// The system's wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    #[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
     fn now(&self) -> Timestamp {
         SystemTime::now().into()
     }
 
     async fn sleep_until(&self, deadline: Timestamp) {
-        // Asked again after each sleep: the wall clock may have been set while we slept. A long sleep is cut for
-        // the same reason.
-        const LONGEST: Duration = Duration::from_secs(60);
+        // The wall clock may be set during a sleep, so sleep in steps and compare again.
+        const MAX_STEP: Duration = Duration::from_secs(60);
         while self.now() < deadline {
-            tokio::time::sleep(deadline.since(self.now()).min(LONGEST)).await;
+            tokio::time::sleep(deadline.since(self.now()).min(MAX_STEP)).await;
         }
     }
 }
 
-/// A clock that moves only when told to, for tests.
+/// A clock for tests that moves only when [advanced](Self::advance). Clones share the time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<watch::Sender<Timestamp>>);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that shows `now`.
     pub fn at(now: Timestamp) -> Self {
         Self(Arc::new(watch::Sender::new(now)))
     }
 
-    /// Moves the clock forward and wakes who waits for it.
+    /// Moves the clock forward and wakes the tasks whose deadline has passed.
     pub fn advance(&self, duration: Duration) {
         self.0.send_modify(|now| *now = now.plus(duration));
     }
@@ -143,7 +142,7 @@ impl Clock for ManualClock {
 
     async fn sleep_until(&self, deadline: Timestamp) {
         let mut changes = self.0.subscribe();
-        // The sender lives as long as self, so waiting can not fail.
+        // Cannot fail: `self` keeps the sender alive.
         let _reached = changes.wait_for(|now| *now >= deadline).await;
     }
 }
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_has_milliseconds_and_comes_back() {
+    fn timestamps_round_trip_with_milliseconds() {
         let time = Timestamp::from_millis(1_769_860_800_007);
         assert_eq!(time.to_string(), "2026-01-31T12:00:00.007Z");
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_manual_clock_wakes_sleepers_only_at_their_time() {
+    async fn a_manual_clock_wakes_sleepers_at_their_deadline() {
         let clock = ManualClock::at(Timestamp::from_millis(0));
         let sleeper = tokio::spawn({
             let clock = clock.clone();

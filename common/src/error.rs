@@ -1,20 +1,18 @@
-//! Errors and their causes.
+//! Helpers for errors and their causes.
 
 use std::error::Error;
 
-/// An error of any type, as the cause of another.
+/// An error of any type, usually the source of another.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Formats an error and its causes on one line, skipping what a cause repeats.
+/// Formats an error and its sources on one line. Skips a source whose text is already there.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
+    for source in std::iter::successors(error.source(), |&error| error.source()) {
+        let source = source.to_string();
+        if !text.contains(&source) {
+            text = format!("{text}: {source}");
         }
-        cause = error.source();
     }
     text
 }

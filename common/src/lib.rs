@@ -1,10 +1,11 @@
-//! What every service of Ticketing shares. Nothing here uses a driver: the engines behind the ports are in the crate `engines`.
+//! The code that all services share. It uses no database or broker driver: the engines behind the ports are in the
+//! crate `engines`.
 //!
 //! Read it in this order:
 //!
 //! - values: [`ids`], [`money`], [`clock`]
 //! - [`events`]: the facts that services publish, and the [`Message`](events::Message) that carries one
-//! - ports, each a small trait and a typed handle: [`store`], [`bus`], [`jobs`]
+//! - ports, small traits that engines implement: [`store`], [`bus`], [`jobs`]
 //! - above the ports: [`listener`], [`outbox`], [`replica`]
 //! - HTTP: [`http`], [`session`]
 //! - the process: [`config`], [`error`], [`service`], [`telemetry`], [`trace`]

@@ -1,4 +1,4 @@
-//! Listeners: what a service does when an event arrives, and the loop that runs them.
+//! Listeners: a service's event handlers, and the loop that runs them.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,43 +19,44 @@ use crate::jobs::JobsError;
 use crate::store::StoreError;
 use crate::trace::TraceParent;
 
-/// The most messages of one listener that are handled concurrently: enough to share commits, few enough to keep latency low.
+/// How many messages one listener handles concurrently: enough for the database to group their commits, few enough to
+/// keep latency low.
 pub const MAX_IN_FLIGHT: usize = 256;
 
-/// A handler that takes longer is cancelled and its message delivered again.
+/// A handler that takes longer is cancelled and its message redelivered.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The delay before the first retry; it doubles with each further one, up to [`MAX_RETRY_DELAY`].
+/// The delay before the first retry. It doubles with each retry, up to [`MAX_RETRY_DELAY`].
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(100);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// A listener fetches only when it has room for this many, so that a busy one does not fetch messages one by one.
+/// The least room for which a listener fetches messages. Without it a busy listener would fetch them one by one.
 const MIN_FETCH: usize = MAX_IN_FLIGHT / 4;
 
 /// The pause before reading again from a bus that failed.
 const BUS_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a service with the state `S` does when an event arrives.
+/// Handles one type of event in a service with the state `S`.
 ///
-/// It may see an event twice, late, or before an older one, and must end in the same state.
+/// Must be idempotent: an event may be delivered twice, late, or before an older one, with the same final state.
 #[async_trait]
 pub trait Listener<S>: Send + Sync + 'static {
-    /// The event it handles.
+    /// The event to handle.
     type Event: Event;
-    /// Its durable: `<service>_<subject with - for :>`.
+    /// The name of its durable: `<service>_<subject with - for :>`.
     const NAME: &'static str;
 
-    /// Handles one event. `Ok` means that its effects are durable.
+    /// Handles one event. Must return `Ok` only when its effects are durable: the event is not delivered again.
     async fn on_message(state: &S, event: Self::Event) -> Result<(), ListenError>;
 }
 
-/// Why an event was not handled, and what happens to it. Keeps its cause.
+/// Why an event was not handled, which decides what happens to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Something it needs has not arrived, or a dependency is down: deliver it again with growing delay.
+    /// An earlier event has not arrived or a dependency is down: redeliver the event with backoff.
     #[error("not handled yet")]
     Retry(#[source] BoxError),
-    /// It makes no sense and never will: store it as a dead letter.
+    /// The event is invalid and no retry can help: store it as a dead letter.
     #[error("rejected")]
     Reject(#[source] BoxError),
 }
@@ -83,6 +84,7 @@ impl From<StoreError> for ListenError {
 
 impl From<JobsError> for ListenError {
     fn from(error: JobsError) -> Self {
+        // Even if the jobs are unusable: that is not the event's fault.
         Self::retry(error)
     }
 }
@@ -93,14 +95,14 @@ struct InvalidPayload(#[source] serde_json::Error);
 
 type Handler = Arc<dyn Fn(String) -> BoxFuture<'static, Result<(), ListenError>> + Send + Sync>;
 
-/// The listeners of a service, registered one by one.
+/// The listeners of one service.
 pub struct Listeners<S> {
     state: Arc<S>,
     registered: Vec<RegisteredListener>,
 }
 
 impl<S: Send + Sync + 'static> Listeners<S> {
-    /// An empty list for a service with this state.
+    /// Creates an empty list for a service with this state.
     pub fn new(state: S) -> Self {
         Self { state: Arc::new(state), registered: Vec::new() }
     }
@@ -109,13 +111,13 @@ impl<S: Send + Sync + 'static> Listeners<S> {
     ///
     /// # Panics
     ///
-    /// If its name is taken or does not end with its subject. Both are programming errors, so they stop the start.
+    /// If its name is taken or does not end with its subject: a programming error that the first start reveals.
     pub fn on<L: Listener<S>>(mut self) -> Self {
         let durable = Durable { name: L::NAME, subject: L::Event::SUBJECT };
         let suffix = format!("_{}", durable.subject.as_str().replace(':', "-"));
-        assert!(durable.name.ends_with(&suffix), "the listener {} must be named <service>{suffix}", durable.name);
+        assert!(durable.name.ends_with(&suffix), "listener {} must be called <service>{suffix}", durable.name);
         let taken = self.registered.iter().any(|other| other.durable.name == durable.name);
-        assert!(!taken, "two listeners are named {}", durable.name);
+        assert!(!taken, "two listeners are called {}", durable.name);
         let state = self.state.clone();
         let handler: Handler = Arc::new(move |payload| Box::pin(handle::<S, L>(state.clone(), payload)));
         self.registered.push(RegisteredListener { durable, handler });
@@ -124,7 +126,7 @@ impl<S: Send + Sync + 'static> Listeners<S> {
 }
 
 impl<S> Listeners<S> {
-    /// The listeners, without the type of their state.
+    /// Erases the type of the state.
     pub(crate) fn into_registered(self) -> Vec<RegisteredListener> {
         self.registered
     }
@@ -149,7 +151,7 @@ impl RegisteredListener {
         self.durable
     }
 
-    /// Handles events until `stop`, then settles the ones in flight and returns.
+    /// Handles events until `stop`, then finishes those in flight.
     pub async fn run(self, bus: Arc<dyn Bus>, stop: CancellationToken) {
         while let Err(error) = self.read(&*bus, &stop).await {
             warn!(listener = self.durable.name, error = chain(&error), "could not read events, will retry");
@@ -178,7 +180,7 @@ impl RegisteredListener {
         }
     }
 
-    /// Calls the handler with a payload, without a bus.
+    /// Calls the handler directly, without a bus. For tests.
     pub async fn call(&self, payload: &str) -> Result<(), ListenError> {
         (self.handler)(payload.to_owned()).await
     }

@@ -1,4 +1,4 @@
-//! Money in whole cents, from the edge of the system inwards.
+//! Money as integer cents. Floats appear only where JSON is written.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,30 +6,29 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-/// An amount of US dollars that is not negative, in whole cents.
+/// A non-negative amount of US dollars in whole cents.
 ///
-/// As text it is a decimal number with at most two decimals (`20`, `19.99`); in JSON a number like that. It is read
-/// from JSON numbers and from strings that hold one, digit by digit and never through a float, so every amount comes
-/// back as it was written.
+/// Written as a number of dollars with at most two decimals: `20`, `19.99`. Read from a JSON number, or a string that
+/// contains one, digit by digit: a float would lose precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Money(u64);
 
-/// Why a text is not [`Money`].
+/// The error of parsing [`Money`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an amount of dollars with at most two decimals")]
-pub struct NotMoney;
+#[error("not a dollar amount with at most two decimals")]
+pub struct ParseMoneyError;
 
 impl Money {
-    /// The largest amount that can be held. Far above every price, and small enough that its decimal text survives
-    /// readers that keep numbers as doubles (15 significant digits).
+    /// The largest amount: 15 significant digits, which round-trip through a JSON reader that stores numbers as
+    /// doubles.
     pub const MAX: Self = Self(999_999_999_999_999);
 
-    /// An amount of whole cents.
+    /// Creates an amount from cents.
     pub const fn from_cents(cents: u64) -> Self {
         Self(cents)
     }
 
-    /// The amount in whole cents.
+    /// The amount in cents.
     pub const fn cents(self) -> u64 {
         self.0
     }
@@ -46,20 +45,20 @@ impl fmt::Display for Money {
 }
 
 impl FromStr for Money {
-    type Err = NotMoney;
+    type Err = ParseMoneyError;
 
-    /// Reads what JSON allows as a number, exponents included: `20`, `19.99`, `1.1e1`, `2000e-2`.
-    fn from_str(text: &str) -> Result<Self, NotMoney> {
+    /// Accepts every non-negative JSON number, including exponents: `20`, `19.99`, `1.1e1`, `2000e-2`.
+    fn from_str(text: &str) -> Result<Self, ParseMoneyError> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| NotMoney)?),
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| ParseMoneyError)?),
             None => (text, 0),
         };
         let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits_only = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || !digits_only(whole) || !digits_only(decimals) || mantissa.ends_with('.') {
-            return Err(NotMoney);
+            return Err(ParseMoneyError);
         }
-        // Without their zeros, the digits are a whole number of 10^scale cents.
+        // The amount in cents is the significant digits times 10^scale.
         let digits = format!("{whole}{decimals}");
         let significant = digits.trim_end_matches('0');
         let scale = i64::from(exponent) + 2 + whole.len() as i64 - significant.len() as i64;
@@ -67,7 +66,7 @@ impl FromStr for Money {
         if significant.is_empty() {
             return Ok(Self(0));
         }
-        let scale = u32::try_from(scale).map_err(|_| NotMoney)?;
+        let scale = u32::try_from(scale).map_err(|_| ParseMoneyError)?;
         significant
             .parse::<u64>()
             .ok()
@@ -75,7 +74,7 @@ impl FromStr for Money {
             .and_then(|(digits, scale)| digits.checked_mul(scale))
             .map(Self)
             .filter(|money| *money <= Self::MAX)
-            .ok_or(NotMoney)
+            .ok_or(ParseMoneyError)
     }
 }
 
@@ -84,7 +83,7 @@ impl Serialize for Money {
         if self.0.is_multiple_of(100) {
             return serializer.serialize_u64(self.0 / 100);
         }
-        // The double nearest to the amount prints as the amount again: it has at most 15 significant digits (MAX).
+        // Exact in print: an amount up to MAX has at most 15 significant digits, which a double preserves.
         serializer.serialize_f64(self.0 as f64 / 100.0)
     }
 }
@@ -100,18 +99,16 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-/// [`Money`] stored in documents as an integer of cents.
-///
-/// For `#[serde(with = "common::money::as_cents")]`: inside a service amounts are cents, in its database too.
+/// Serialises [`Money`] as integer cents, for stored documents: `#[serde(with = "common::money::as_cents")]`.
 pub mod as_cents {
     use super::{Deserialize, Deserializer, Money, Serialize, Serializer};
 
-    #[expect(missing_docs, reason = "the signature serde asks for")]
+    #[expect(missing_docs, reason = "the signature that serde requires")]
     pub fn serialize<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
         money.0.serialize(serializer)
     }
 
-    #[expect(missing_docs, reason = "the signature serde asks for")]
+    #[expect(missing_docs, reason = "the signature that serde requires")]
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
         u64::deserialize(deserializer).map(Money)
     }
@@ -128,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_strings_are_read_exactly() {
+    fn numbers_and_strings_are_parsed_exactly() {
         for (json, cents) in [
             ("20", 2000),
             ("19.99", 1999),
@@ -149,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_amount_is_refused() {
+    fn invalid_amounts_are_rejected() {
         for json in [
             "-1",
             "19.999",
@@ -177,15 +174,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_amount_comes_back(cents in 0..=Money::MAX.0) {
+        fn every_amount_round_trips(cents in 0..=Money::MAX.0) {
             let json = serde_json::to_string(&Money(cents)).unwrap();
             prop_assert_eq!(parse(&json), Some(Money(cents)), "{}", json);
             prop_assert_eq!(Money(cents).to_string().parse(), Ok(Money(cents)));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
-            let _outcome = text.parse::<Money>();
+        fn parsing_never_panics(text in ".*") {
+            let _result = text.parse::<Money>();
         }
     }
 }

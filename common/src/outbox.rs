@@ -1,8 +1,8 @@
 //! The relay: publishes the events in a service's outbox.
 //!
-//! An event is stored in the same write as the change it announces. The relay publishes it moments later, woken by the
-//! write, and sweeps for events that a crash or a dead replica left behind. It publishes before it clears the outbox:
-//! an event may be sent twice, but never not at all.
+//! An event is stored in the same write as the change it announces, and the write wakes the relay. A regular sweep
+//! finds events that a crash left behind. The relay clears an event from the outbox only after it is published, so an
+//! event may be published twice but is never lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::error::chain;
 use crate::events::Message;
 use crate::store::{Database, StoreError, Unpublished};
 
-/// Events published together.
+/// How many events to publish at once.
 const BATCH: usize = 256;
 
-/// How often to sweep for events that no write announced.
-const SWEEP: Duration = Duration::from_secs(5);
+/// How often to look for events when no write wakes the relay.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -33,26 +33,28 @@ enum RelayError {
     Bus(#[from] BusError),
 }
 
-/// Publishes the events of one service until `stop`, then what is left in the outbox, and returns.
+/// Publishes the events of one service until `stop`, then once more what is left in the outbox.
 pub async fn relay(service: &'static str, database: Database, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     loop {
         let stopping = stop.is_cancelled();
-        let pause = match publish_all(service, &database, &*publisher).await {
-            Ok(()) => SWEEP,
-            Err(error) => {
-                warn!(service, error = chain(&error), "could not publish events, will retry");
-                // An unreadable entry does not delay the others: they have been published by now.
-                if matches!(error, RelayError::Store(StoreError::Corrupt { .. })) { SWEEP } else { PAUSE }
-            }
-        };
+        let result = publish_all(service, &database, &*publisher).await;
+        if let Err(error) = &result {
+            warn!(service, error = chain(error), "could not publish events, will retry");
+        }
         if stopping {
             return;
         }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = database.outbox_filled().notified(), if pause == SWEEP => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        let pause = async {
+            match result {
+                // A corrupt outbox blocks no other: the store reports it only after everything else is published.
+                Ok(()) | Err(RelayError::Store(StoreError::Corrupt { .. })) => {
+                    let notified = database.outbox_filled().notified();
+                    let _timed_out = tokio::time::timeout(SWEEP_INTERVAL, notified).await;
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        };
+        let _cancelled = stop.run_until_cancelled(pause).await;
     }
 }
 

@@ -9,11 +9,27 @@ use crate::ids::RecordId;
 use crate::listener::ListenError;
 use crate::store::{Collection, Database, Entity, StoreError};
 
-/// A copy that knows how to follow events of type `E`.
+/// How long to wait for a record that was just created to arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A record created longer ago has arrived, if it exists.
+const RECENT: Duration = Duration::from_secs(5);
+
+/// How long to wait for another task to store the version before an event's.
+///
+/// Events of one record often arrive together and are handled concurrently. Redelivering all but the first until it is
+/// stored would apply only one of them per redelivery.
+const REORDER_TIMEOUT: Duration = Duration::from_millis(30);
+
+/// The delays between two looks at a copy double from the first to the second.
+const MIN_POLL_DELAY: Duration = Duration::from_millis(1);
+const MAX_POLL_DELAY: Duration = Duration::from_millis(10);
+
+/// A copy whose next version follows from an event of type `E`.
 pub trait Follow<E: Event<Id = Self::Id>>: Entity {
-    /// Returns the copy in the version of `event`, given the version before it (`None` if this is the first).
+    /// Returns the copy in the version of `event`, given the version before it, or `None` if this is the first.
     ///
-    /// Returns `None` if `event` contradicts `before`.
+    /// Returns `None` if `event` contradicts the version before it.
     fn follow(before: Option<Self>, event: E) -> Option<Self>;
 }
 
@@ -39,22 +55,19 @@ impl<T: Entity> Replica<T> {
         self.0.get(id).await
     }
 
-    /// Like [`get`](Self::get), but waits for up to a second if the record was created within the last few seconds.
+    /// Like [`get`](Self::get), but waits for up to a second for a record created within the last few seconds.
     ///
-    /// A client that was answered `201` by one service may call another before the event has arrived there. The id
-    /// tells when its record was created, so a lookup of an older id never waits.
+    /// A client that has just created a record at one service may use it at another before the event arrives there. The
+    /// id holds the creation time, so a lookup of an older record never waits.
     pub async fn get_arriving(&self, id: T::Id) -> Result<Option<T>, StoreError> {
-        const RECENT: Duration = Duration::from_secs(5);
-        const LIMIT: Duration = Duration::from_secs(1);
-
         let (now, created) = (self.0.clock().now(), id.created_at());
         if now.since(created) > RECENT || created.since(now) > RECENT {
             return self.get(id).await;
         }
-        self.wait_for(id, LIMIT, |_| true).await
+        self.wait_for(id, ARRIVAL_TIMEOUT, |_| true).await
     }
 
-    /// Applies an event and returns the copy as it is now. An event that was applied before changes nothing.
+    /// Applies an event and returns the current copy. An event that was already applied changes nothing.
     ///
     /// # Errors
     ///
@@ -65,64 +78,66 @@ impl<T: Entity> Replica<T> {
         E: Event<Id = T::Id>,
         T: Follow<E>,
     {
-        let (id, version) = (event.record_id(), event.version());
-        let Some(previous) = version.checked_sub(1) else {
-            return self.create(event).await;
-        };
-        let before = match self.wait_for_version(id, previous).await? {
-            Some(copy) if copy.version() >= version => return Ok(copy),
-            Some(copy) if copy.version() == previous => copy,
-            Some(_) | None => return Err(ListenError::retry(format!("version {previous} of {id} has not arrived"))),
-        };
-        let copy = next(Some(before), event)?;
-        self.0.replace(&copy, ()).await?;
-        Ok(copy)
+        match event.version().checked_sub(1) {
+            None => self.create(event).await,
+            Some(previous) => self.advance(event, previous).await,
+        }
     }
 
-    /// Stores the first version, unless the record was copied before.
+    /// Stores the first version of a copy.
     async fn create<E>(&self, event: E) -> Result<T, ListenError>
     where
         E: Event<Id = T::Id>,
         T: Follow<E>,
     {
-        let copy = next(None, event)?;
+        let copy = follow(None, event)?;
         match self.0.insert(&copy, ()).await {
+            // The event was already applied.
             Err(StoreError::Conflict) => Ok(self.get(copy.id()).await?.unwrap_or(copy)),
-            stored => Ok(stored.map(|()| copy)?),
+            result => Ok(result.map(|()| copy)?),
         }
     }
 
-    /// Waits briefly for a version that another task is about to write.
-    ///
-    /// Events of one record often arrive together and are handled concurrently. If each were redelivered until the one
-    /// before it is stored, every redelivery would apply only one of them.
-    async fn wait_for_version(&self, id: T::Id, version: u64) -> Result<Option<T>, StoreError> {
-        self.wait_for(id, Duration::from_millis(30), |copy| copy.version() >= version).await
+    /// Stores the version of a copy that follows `previous`.
+    async fn advance<E>(&self, event: E, previous: u64) -> Result<T, ListenError>
+    where
+        E: Event<Id = T::Id>,
+        T: Follow<E>,
+    {
+        let id = event.record_id();
+        let Some(copy) = self.wait_for(id, REORDER_TIMEOUT, |copy: &T| copy.version() >= previous).await? else {
+            return Err(ListenError::retry(format!("version {previous} of {id} has not arrived")));
+        };
+        if copy.version() > previous {
+            // The event was already applied.
+            return Ok(copy);
+        }
+        let copy = follow(Some(copy), event)?;
+        self.0.replace(&copy, ()).await?;
+        Ok(copy)
     }
 
-    /// Polls until there is a copy that satisfies `condition`, for at most `limit`. Returns the last state seen.
+    /// Polls for a copy that satisfies `condition`. Returns `None` after `timeout`.
     async fn wait_for(
         &self,
         id: T::Id,
-        limit: Duration,
+        timeout: Duration,
         condition: impl Fn(&T) -> bool,
     ) -> Result<Option<T>, StoreError> {
-        const MAX_PAUSE: Duration = Duration::from_millis(10);
-
-        let deadline = Instant::now() + limit;
-        let mut pause = Duration::from_millis(1);
+        let deadline = Instant::now() + timeout;
+        let mut delay = MIN_POLL_DELAY;
         loop {
-            let found = self.get(id).await?;
-            if found.as_ref().is_some_and(&condition) || Instant::now() >= deadline {
-                return Ok(found);
+            let copy = self.get(id).await?.filter(&condition);
+            if copy.is_some() || Instant::now() >= deadline {
+                return Ok(copy);
             }
-            tokio::time::sleep(pause).await;
-            pause = MAX_PAUSE.min(pause * 2);
+            tokio::time::sleep(delay).await;
+            delay = MAX_POLL_DELAY.min(delay * 2);
         }
     }
 }
 
-fn next<E, T>(before: Option<T>, event: E) -> Result<T, ListenError>
+fn follow<E, T>(before: Option<T>, event: E) -> Result<T, ListenError>
 where
     E: Event<Id = T::Id>,
     T: Follow<E>,

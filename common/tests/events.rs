@@ -1,12 +1,12 @@
-//! The events as they are on the wire, compared with `golden/*.json` both ways. These files are the contract: one that
-//! has to be changed wants a new subject instead.
+//! Compares the JSON of every event with `golden/*.json`, in both directions.
+//!
+//! The golden files are the contract. Do not change one: an event with a different shape needs a new subject.
 
 use std::path::Path;
 
 use common::clock::Timestamp;
-use common::events::Message;
 use common::events::{
-    Event, ExpirationComplete, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket,
+    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket,
     PaymentCreated, Subject, TicketCreated, TicketRef, TicketUpdated,
 };
 use common::money::Money;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const EXPIRES: Timestamp = Timestamp::from_millis(1_769_861_700_007);
 
-/// `65c0ffee65c0ffee6500000<digit>`: 1 a ticket, 2 a user, 3 an order, 4 a payment.
+/// `65c0ffee65c0ffee6500000<digit>`: 1 for a ticket, 2 for a user, 3 for an order, 4 for a payment.
 fn id<I: std::str::FromStr<Err: std::fmt::Debug>>(digit: u8) -> I {
     format!("65c0ffee65c0ffee6500000{digit}").parse().expect("an id")
 }
@@ -22,24 +22,24 @@ fn id<I: std::str::FromStr<Err: std::fmt::Debug>>(digit: u8) -> I {
 #[track_caller]
 fn assert_golden<E: Event + PartialEq>(file: &str, message_id: &str, event: &E) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file).with_extension("json");
-    let golden = std::fs::read_to_string(&path).expect("a reply");
-    let message = Message::new(event).expect("it works");
-    let (written, expected): (Value, Value) =
-        (serde_json::from_str(&message.payload).expect("it works"), serde_json::from_str(&golden).expect("it works"));
-    assert_eq!(written, expected, "{file} is not what is written");
-    assert_eq!(&serde_json::from_str::<E>(&golden).expect("rows"), event, "{file} is not read as what was written");
+    let golden = std::fs::read_to_string(&path).expect("a golden file");
+    let message = Message::new(event).expect("a message");
+    let payload: Value = serde_json::from_str(&message.payload).expect("a JSON payload");
+    let expected: Value = serde_json::from_str(&golden).expect("a JSON file");
+    assert_eq!(payload, expected, "{file} differs from the payload");
+    assert_eq!(&serde_json::from_str::<E>(&golden).expect("an event"), event, "{file} parses as a different event");
     assert_eq!((message.id.as_str(), message.subject), (message_id, E::SUBJECT));
     assert!(file.starts_with(&E::SUBJECT.as_str().replace(':', "-")));
 }
 
 #[test]
-fn ticket_created() {
+fn ticket_created_matches_its_golden_file() {
     let event = TicketCreated { id: id(1), version: 0, title: title(), price: Money::from_cents(1999), user_id: id(2) };
     assert_golden("ticket-created", "ticket:created/65c0ffee65c0ffee65000001/0", &event);
 }
 
 #[test]
-fn ticket_updated() {
+fn ticket_updated_matches_its_golden_files() {
     let mut event = TicketUpdated {
         id: id(1),
         version: 1,
@@ -54,7 +54,7 @@ fn ticket_updated() {
 }
 
 #[test]
-fn order_created() {
+fn order_created_matches_its_golden_file() {
     let event = OrderCreated {
         id: id(3),
         version: 0,
@@ -67,25 +67,25 @@ fn order_created() {
 }
 
 #[test]
-fn order_cancelled() {
+fn order_cancelled_matches_its_golden_file() {
     let event = OrderCancelled { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
     assert_golden("order-cancelled", "order:cancelled/65c0ffee65c0ffee65000003/1", &event);
 }
 
 #[test]
-fn order_completed() {
+fn order_completed_matches_its_golden_file() {
     let event = OrderCompleted { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
     assert_golden("order-completed", "order:completed/65c0ffee65c0ffee65000003/1", &event);
 }
 
 #[test]
-fn expiration_complete() {
+fn expiration_complete_matches_its_golden_file() {
     let event = ExpirationComplete { order_id: id(3) };
     assert_golden("expiration-complete", "expiration:complete/65c0ffee65c0ffee65000003/0", &event);
 }
 
 #[test]
-fn payment_created() {
+fn payment_created_matches_its_golden_file() {
     let event = PaymentCreated { id: id(4), order_id: id(3), stripe_id: "pi_3MtwBwLkdIwHu7ix28a3tqPa".into() };
     assert_golden("payment-created", "payment:created/65c0ffee65c0ffee65000004/0", &event);
 }
@@ -100,10 +100,10 @@ fn every_subject_has_a_golden_file() {
 }
 
 #[test]
-fn statuses_are_written_as_promised() {
+fn order_statuses_have_their_contract_names() {
     let statuses = [OrderStatus::Created, OrderStatus::AwaitingPayment, OrderStatus::Complete, OrderStatus::Cancelled];
-    let written = statuses.map(|status| serde_json::to_value(status).unwrap());
-    assert_eq!(written, ["created", "awaiting:payment", "complete", "cancelled"]);
+    let names = statuses.map(|status| serde_json::to_value(status).unwrap());
+    assert_eq!(names, ["created", "awaiting:payment", "complete", "cancelled"]);
 }
 
 fn title() -> String {

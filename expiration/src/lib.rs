@@ -1,10 +1,10 @@
 //! The expiration service: announces that an order's time is up.
 //!
-//! It keeps a delayed job for every order that may still expire (`listeners`) and publishes `expiration:complete` when the
-//! job is due (`worker`). The orders service decides what that does to the order. Lost jobs are rebuilt from the history
-//! of orders (`rebuild`).
+//! It keeps a delayed job for every open order (`listeners`) and publishes `expiration:complete` when the job is due
+//! (`worker`). The orders service decides what that means for the order. Lost jobs are rebuilt from the history of
+//! orders (`rebuild`).
 //!
-//! It has no HTTP API and no outbox: a job that is still stored is an event that is still to be published.
+//! The service has no HTTP API and no outbox: a stored job is an event that is not published yet.
 
 mod alarm;
 mod error;
@@ -33,7 +33,7 @@ struct AppState {
     alarm: Arc<Alarm>,
 }
 
-/// The service on these engines.
+/// Creates the service on these engines.
 pub fn service(jobs: Arc<dyn DelayedJobs>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Service {
     let app = AppState { jobs: jobs.clone(), alarm: Arc::new(Alarm::new(clock.clone())) };
     let alarm = app.alarm.clone();

@@ -1,4 +1,4 @@
-//! Rebuilding lost jobs from the history of orders.
+//! Rebuilds lost jobs from the history of orders.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,23 +12,24 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use crate::error::WorkError;
 use crate::job::job;
 
-/// Events read together.
+/// How many events to read at once.
 const PAGE: usize = 1_000;
 
-/// Jobs scheduled concurrently.
+/// How many jobs to schedule concurrently.
 const MAX_IN_FLIGHT: usize = 32;
 
-/// Schedules the jobs that the history of orders calls for.
+/// Schedules a job for every open order in the history.
 pub(crate) struct Rebuild {
     pub(crate) jobs: Arc<dyn DelayedJobs>,
     pub(crate) bus: Arc<dyn Bus>,
 }
 
 impl Rebuild {
-    /// Schedules a job for every order that was created and has not ended since. Returns their number.
+    /// Schedules a job for every order that was created and has neither completed nor been cancelled. Returns their
+    /// number.
     ///
-    /// Listeners keep running meanwhile. An order that ends while its history is read may get a job; the orders service
-    /// ignores the resulting event.
+    /// Listeners keep running. An order that ends after its history was read gets a job nevertheless; the orders
+    /// service ignores the resulting event.
     pub(crate) async fn run(&self) -> Result<usize, WorkError> {
         let open = self.open_orders().await?;
         let schedule = |job| self.jobs.schedule(job);
@@ -50,7 +51,7 @@ impl Rebuild {
         Ok(open)
     }
 
-    /// Reads all events of a type, oldest first. Skips payloads that do not parse: the listener dead-letters them.
+    /// Reads all events of a type, oldest first. Skips invalid payloads, which the listener has dead-lettered.
     async fn for_each<E: Event>(&self, mut handle: impl FnMut(E, Option<TraceParent>)) -> Result<(), BusError> {
         let mut after = 0;
         loop {

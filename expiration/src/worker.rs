@@ -1,5 +1,6 @@
 //! The worker: publishes `expiration:complete` for every job that is due.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,23 +19,22 @@ use crate::error::WorkError;
 use crate::job::message;
 use crate::rebuild::Rebuild;
 
-/// Jobs claimed and published together.
+/// How many jobs to claim and publish at once.
 const BATCH: usize = 500;
 
-/// Batches in flight: while one is published, the next is claimed.
+/// How many batches are in flight, so that one is claimed while another is published.
 const MAX_IN_FLIGHT: usize = 3;
 
-/// How long a claimed job is ours: the delay that a crash between claim and [`DelayedJobs::done`] causes.
+/// How long a claimed job is ours: the delay after a crash between claim and [`DelayedJobs::done`].
 ///
-/// If publishing takes longer and another worker claims the job too, the event is sent twice and the bus drops the
-/// repeat by its message id.
+/// If publishing takes longer, another worker may publish the event as well. The bus drops it by its message id.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// The pause after a failure. By then the leases of unpublished jobs have ended.
+/// The pause after a failure. Then the leases of unpublished jobs have ended.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest sleep. Jobs scheduled by this process wake the worker in time; this bounds the delay of jobs that a
-/// replica scheduled before it died, and the time until lost jobs are noticed.
+/// The longest sleep. Jobs scheduled by this process wake the worker anyway. This bounds the delay of jobs that another
+/// replica scheduled before it crashed, and the time until lost jobs are noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
@@ -46,13 +46,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Works until `stop`, then finishes the batches in flight.
+    /// Publishes expirations until `stop`, then finishes the batches in flight.
     pub(crate) async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            self.alarm.unset();
-            let outcome = self.work(&stop).await;
-            let rest = async {
-                match outcome {
+            self.alarm.reset();
+            let result = self.work(&stop).await;
+            let pause = async {
+                match result {
                     Ok(next) => self.alarm.sleep_until(next).await,
                     Err(error) => {
                         warn!(error = chain(&error), "could not publish expirations, will retry");
@@ -60,38 +60,43 @@ impl Worker {
                     }
                 }
             };
-            // The loop condition checks whether the sleep was cancelled.
-            let _cancelled = stop.run_until_cancelled(rest).await;
+            let _cancelled = stop.run_until_cancelled(pause).await;
         }
     }
 
+    /// Publishes due jobs and returns when to look again.
     async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
-        if self.jobs.is_complete().await? || self.rebuild(stop).await? {
-            self.publish_due(stop).await
-        } else {
-            Ok(self.clock.now())
+        if !self.jobs.is_complete().await? {
+            self.rebuild(stop).await?;
         }
+        self.publish_due(stop).await
     }
 
-    /// Rebuilds lost jobs. Returns false if that has to begin again.
-    async fn rebuild(&self, stop: &CancellationToken) -> Result<bool, WorkError> {
+    /// Rebuilds lost jobs, again if they are lost in the meantime. If `stop` interrupts it, the next start begins
+    /// again.
+    async fn rebuild(&self, stop: &CancellationToken) -> Result<(), WorkError> {
+        while let Some(attempt) = stop.run_until_cancelled(self.try_rebuild()).await {
+            if let Some(jobs) = attempt? {
+                // There are none at the first start of a new system.
+                if let Some(jobs) = NonZeroUsize::new(jobs) {
+                    info!(jobs, "delayed jobs were missing, rebuilt them from order history");
+                }
+                return Ok(());
+            }
+            warn!("delayed jobs were lost during the rebuild, starting over");
+        }
+        Ok(())
+    }
+
+    /// Returns the number of rebuilt jobs, or `None` if they were lost in the meantime.
+    async fn try_rebuild(&self) -> Result<Option<usize>, WorkError> {
         let token = self.jobs.begin_rebuild().await?;
-        // If cancelled, the next start begins again.
-        let Some(rebuilt) = stop.run_until_cancelled(self.rebuild.run()).await else { return Ok(false) };
-        let jobs = rebuilt?;
-        let complete = self.jobs.mark_complete(&token).await?;
-        match (complete, jobs) {
-            (false, _) => warn!("delayed jobs were lost during the rebuild, starting over"),
-            // The first start of a new system.
-            (true, 0) => {}
-            (true, jobs) => info!(jobs, "delayed jobs were missing, rebuilt them from order history"),
-        }
-        Ok(complete)
+        let jobs = self.rebuild.run().await?;
+        Ok(self.jobs.mark_complete(&token).await?.then_some(jobs))
     }
 
-    /// Publishes what is due and returns when to look again.
     async fn publish_due(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
-        self.count_due().await?;
+        self.record_due().await?;
         let claims = stream::try_unfold((), async |()| {
             if stop.is_cancelled() {
                 return Ok(None);
@@ -100,17 +105,18 @@ impl Worker {
             Ok::<_, WorkError>((!jobs.is_empty()).then_some((jobs, ())))
         });
         claims.try_for_each_concurrent(MAX_IN_FLIGHT, async |jobs| self.publish(&jobs).await).await?;
-        self.count_due().await?;
+        self.record_due().await?;
         let latest = self.clock.now().plus(MAX_SLEEP);
         Ok(self.jobs.next_due().await?.map_or(latest, |next| next.min(latest)))
     }
 
-    async fn count_due(&self) -> Result<(), WorkError> {
+    /// Sets the gauge of due jobs.
+    async fn record_due(&self) -> Result<(), WorkError> {
         gauge!("jobs_due").set(self.jobs.count_due(self.clock.now()).await? as f64);
         Ok(())
     }
 
-    /// Publishes before it removes the jobs: a crash in between publishes them again.
+    /// Publishes jobs, then deletes them: a crash in between publishes them again.
     async fn publish(&self, jobs: &[Job]) -> Result<(), WorkError> {
         let messages = jobs.iter().filter_map(|job| message(job).transpose()).collect::<Result<Vec<Message>, _>>()?;
         self.publisher.publish(&messages).await?;

@@ -1,25 +1,25 @@
-//! Cards, as Stripe describes them.
+//! Cards and the tokens that refer to them.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A card as its owner recognises it.
+/// What identifies a card to its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
-    /// The issuer, as Stripe writes it: `visa`.
+    /// The brand in Stripe's spelling: `visa`.
     pub brand: String,
-    /// The last four digits of its number.
+    /// The last four digits of the number.
     pub last4: String,
 }
 
-/// A reference to a card at Stripe: a token (`tok_…`) or a payment method (`pm_…`). 1 to 255 characters, trimmed.
+/// A reference to a card at Stripe: a token (`tok_…`) or a payment method (`pm_…`). Trimmed, 1 to 255 bytes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct CardToken(String);
 
 impl CardToken {
-    /// The token as Stripe expects it.
+    /// The token in Stripe's format.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -30,7 +30,7 @@ impl TryFrom<String> for CardToken {
 
     fn try_from(text: String) -> Result<Self, &'static str> {
         let text = text.trim();
-        if (1..=255).contains(&text.len()) { Ok(Self(text.to_owned())) } else { Err("not 1 to 255 characters") }
+        if (1..=255).contains(&text.len()) { Ok(Self(text.to_owned())) } else { Err("must be 1 to 255 bytes long") }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where Stripe is and by which key it knows us.
+//! Configuration of the payments service.
 
 use std::sync::Arc;
 
@@ -10,28 +10,32 @@ use secrecy::SecretString;
 use crate::gateway::PaymentGateway;
 use crate::gateway::stripe::{API_BASE, StripeGateway, StripeGatewayError};
 
-/// Where Stripe is and by which key it knows us.
+/// Configuration of Stripe.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Payments")]
 pub struct StripeConfig {
-    /// Stripe's secret key, `sk_…`.
+    /// Secret key for Stripe, `sk_…`.
     #[arg(long, env = "STRIPE_KEY", hide_env_values = true, value_parser = secret, value_name = "KEY")]
     pub stripe_key: Option<SecretString>,
 
-    /// Where Stripe's API answers, if not at api.stripe.com.
+    /// Base URL of Stripe's API [default: https://api.stripe.com].
     #[arg(long, env = "STRIPE_API_BASE", value_parser = api_base, value_name = "URL")]
     pub stripe_api_base: Option<Url>,
 }
 
 impl StripeConfig {
-    /// Where Stripe's API answers.
+    /// The base URL of Stripe's API.
     pub fn base(&self) -> Url {
         self.stripe_api_base.clone().unwrap_or_else(|| Url::parse(API_BASE).expect("a URL"))
     }
 
-    /// The way to Stripe.
+    /// Creates the payment gateway.
+    ///
+    /// # Errors
+    ///
+    /// If the key is missing or invalid, or HTTPS cannot be set up.
     pub fn gateway(&self) -> Result<Arc<dyn PaymentGateway>, StripeGatewayError> {
-        let key = self.stripe_key.as_ref().ok_or(StripeGatewayError::NoKey)?;
+        let key = self.stripe_key.as_ref().ok_or(StripeGatewayError::MissingKey)?;
         Ok(Arc::new(StripeGateway::new(&self.base(), key)?))
     }
 }

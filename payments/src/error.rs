@@ -1,4 +1,4 @@
-//! The service's errors, and what they become for clients and for the bus.
+//! The service's errors, and their conversion to HTTP responses and listener verdicts.
 
 use common::http::ApiError;
 use common::listener::ListenError;
@@ -57,10 +57,10 @@ impl From<PaymentError> for ListenError {
     fn from(error: PaymentError) -> Self {
         match error {
             PaymentError::Store(error) => error.into(),
-            // Stripe would answer the same again; the dead letter is for an operator to look into.
+            // A retry would get the same response. The dead letter tells an operator.
             PaymentError::Gateway(GatewayError::Declined { .. } | GatewayError::Invalid(_))
             | PaymentError::NothingToCapture => Self::reject(error),
-            // The payment changed in the meantime, or is about to.
+            // The order or payment has changed in the meantime, or is about to.
             PaymentError::Gateway(GatewayError::Unavailable(_))
             | PaymentError::Transition(_)
             | PaymentError::InProgress

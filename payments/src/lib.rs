@@ -1,11 +1,11 @@
-//! The payments service: charges cards for orders, and follows the outcome of each order.
+//! The payments service: charges cards for orders.
 //!
-//! It owns the payments and copies what it needs to know about orders. Buyers pay over HTTP (`routes`). The orders
-//! service alone decides whether a purchase stands; its events capture, void or refund the money (`listeners`). Stripe is
-//! reached through [`gateway`].
+//! It owns the payments and keeps copies of orders. Buyers pay over HTTP (`routes`), which only authorises the card.
+//! The orders service alone decides whether a purchase stands; its events capture, void or refund the money
+//! (`listeners`). Stripe is behind [`gateway`].
 //!
-//! A payment is stored before Stripe hears of it, and every request to Stripe carries an idempotency key derived from the
-//! payment's id, so each step can be repeated until its outcome is known (`settlement`).
+//! A payment is stored before the first request to Stripe, and every request has an idempotency key derived from the
+//! payment's id. Each step can therefore be repeated until its outcome is known (`settlement`).
 
 mod card;
 mod config;
@@ -55,7 +55,7 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// The service on this database, which must have been opened with [`SCHEMAS`], and this payment gateway.
+/// Creates the service on a database that was opened with [`SCHEMAS`].
 pub fn service(database: &Database, sessions: Sessions, gateway: Arc<dyn PaymentGateway>) -> Service {
     let app = AppState {
         orders: Replica::new(database),

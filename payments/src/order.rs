@@ -1,4 +1,4 @@
-//! This service's copies of the orders.
+//! The service's copies of orders.
 
 use common::clock::Timestamp;
 use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus};
@@ -13,18 +13,18 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OrderCopy {
     pub(crate) id: OrderId,
-    /// The order's own version.
+    /// The version of the order.
     pub(crate) version: u64,
     pub(crate) status: OrderStatus,
-    /// The buyer, who pays.
+    /// The buyer.
     pub(crate) user_id: UserId,
-    /// Until when it can be paid for.
+    /// When the order can no longer be paid for.
     pub(crate) expires_at: Timestamp,
     #[serde(with = "common::money::as_cents")]
     pub(crate) price: Money,
 }
 
-/// Why an order cannot be paid for, or not by this user.
+/// Why an order cannot be paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OrderRuleError {
     #[error("only the buyer may pay for the order")]
@@ -69,7 +69,7 @@ impl OrderCopy {
         }
     }
 
-    /// The order after it has ended with `status`. `None` if it had already ended.
+    /// The order after it ended with `status`. `None` if it had already ended.
     fn ended(self, version: u64, status: OrderStatus) -> Option<Self> {
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => Some(Self { version, status, ..self }),
@@ -94,5 +94,25 @@ impl Follow<OrderCancelled> for OrderCopy {
 impl Follow<OrderCompleted> for OrderCopy {
     fn follow(before: Option<Self>, event: OrderCompleted) -> Option<Self> {
         before?.ended(event.version, OrderStatus::Complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    #[test]
+    fn the_schema_names_fields_of_the_order() {
+        let order = OrderCopy {
+            id: OrderId::generate(NOW),
+            version: 0,
+            status: OrderStatus::Created,
+            user_id: UserId::generate(NOW),
+            expires_at: NOW,
+            price: Money::from_cents(1999),
+        };
+        assert_eq!(OrderCopy::SCHEMA.check(&order), Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! A payment: one attempt to pay for an order, and its rules.
+//! Payments and their rules.
 
 use std::fmt;
 
@@ -26,22 +26,22 @@ pub(crate) struct Payment {
     pub(crate) id: PaymentId,
     pub(crate) version: u64,
     pub(crate) order_id: OrderId,
-    /// The buyer, who pays.
+    /// The buyer.
     pub(crate) user_id: UserId,
     pub(crate) status: PaymentStatus,
     #[serde(with = "common::money::as_cents")]
     pub(crate) amount: Money,
-    /// The card to charge; kept only until the outcome is known.
+    /// The card to charge. Deleted once the outcome is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<CardToken>,
-    /// The card, once Stripe has described it.
+    /// The card, once Stripe returns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) card: Option<Card>,
-    /// The PaymentIntent, `pi_…`, once the card holds the amount.
+    /// The PaymentIntent, `pi_…`, once the amount is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stripe_id: Option<String>,
-    /// The order, while the payment is in flight or holds money. A unique index over this field allows one such payment
-    /// per order.
+    /// The order, while the payment is in flight or holds money. A unique index over this field limits an order to one
+    /// such payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) live_order_id: Option<OrderId>,
     pub(crate) attempted_at: Timestamp,
@@ -51,15 +51,15 @@ pub(crate) struct Payment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum PaymentStatus {
-    /// Stripe was asked to authorise it, or is about to be. The outcome is unknown.
+    /// Being authorised. The outcome is unknown.
     Processing,
-    /// The card holds the amount, but the order can no longer be paid for: the hold is being released.
+    /// The amount is held, but the order can no longer be paid for: the hold is being released.
     Voiding,
-    /// The card holds the amount. Nothing is charged yet.
+    /// The amount is held. Nothing is charged yet.
     Authorised,
-    /// Charged. The order is complete.
+    /// The amount is charged. The order is complete.
     Captured,
-    /// Stripe or the bank refused; nothing is held.
+    /// The bank declined the card or Stripe rejected the request. Nothing is held.
     Declined,
     /// The hold was released.
     Voided,
@@ -67,7 +67,7 @@ pub(crate) enum PaymentStatus {
     Refunded,
 }
 
-/// A payment in this state does not allow the transition.
+/// The error of a transition that a payment in this state does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the payment is {0}")]
 pub(crate) struct InvalidTransition(pub(crate) PaymentStatus);
@@ -95,7 +95,7 @@ impl Entity for Payment {
 }
 
 impl Payment {
-    /// A new payment that Stripe has not heard of.
+    /// Creates a payment that is not yet sent to Stripe.
     pub(crate) fn attempt(order: &OrderCopy, token: CardToken, now: Timestamp) -> Self {
         Self {
             id: PaymentId::generate(now),
@@ -112,9 +112,9 @@ impl Payment {
         }
     }
 
-    /// Records that the card holds the amount: for the order if it can still be paid for, otherwise to be released.
+    /// Records that the amount is held. If the order can no longer be paid for, the hold is to be released.
     ///
-    /// Returns `None` if the hold is not for the order, or if the outcome was already known.
+    /// Returns the event to publish. There is none if the hold is to be released or the outcome was already known.
     pub(crate) fn hold(
         &mut self,
         stripe_id: String,
@@ -134,7 +134,7 @@ impl Payment {
         Some(PaymentCreated { id: self.id, order_id: self.order_id, stripe_id })
     }
 
-    /// Records that the card or Stripe refused. Does nothing if the outcome was already known.
+    /// Records that the bank or Stripe declined. Does nothing if the outcome was already known.
     pub(crate) fn decline(&mut self, card: Option<Card>) {
         if self.status == PaymentStatus::Processing {
             self.card = card;
@@ -182,7 +182,7 @@ impl Payment {
         Ok(())
     }
 
-    /// The PaymentIntent of a payment whose card holds the amount.
+    /// The PaymentIntent of a payment that holds or held money.
     pub(crate) fn intent(&self) -> Result<&str, InvalidTransition> {
         self.stripe_id.as_deref().ok_or(InvalidTransition(self.status))
     }
@@ -197,7 +197,7 @@ impl Payment {
 
 impl fmt::Display for PaymentStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As it is serialised.
+        // Must equal the serialised form: queries compare with it.
         f.write_str(match self {
             Self::Processing => "processing",
             Self::Voiding => "voiding",
@@ -211,7 +211,15 @@ impl fmt::Display for PaymentStatus {
 }
 
 impl PaymentStatus {
-    /// Whether money is held or charged, or may be.
+    /// Whether the outcome of the payment is still open.
+    pub(crate) fn is_in_flight(self) -> bool {
+        match self {
+            Self::Processing | Self::Voiding => true,
+            Self::Authorised | Self::Captured | Self::Declined | Self::Voided | Self::Refunded => false,
+        }
+    }
+
+    /// Whether the payment is in flight or holds money.
     fn is_live(self) -> bool {
         match self {
             Self::Processing | Self::Voiding | Self::Authorised | Self::Captured => true,
@@ -228,6 +236,16 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(0);
 
+    const STATUSES: [PaymentStatus; 7] = [
+        PaymentStatus::Processing,
+        PaymentStatus::Voiding,
+        PaymentStatus::Authorised,
+        PaymentStatus::Captured,
+        PaymentStatus::Declined,
+        PaymentStatus::Voided,
+        PaymentStatus::Refunded,
+    ];
+
     fn order() -> OrderCopy {
         OrderCopy {
             id: OrderId::generate(NOW),
@@ -239,22 +257,65 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_schemas_name_existing_fields() {
-        let order = order();
-        assert_eq!(OrderCopy::SCHEMA.check(&order), Ok(()));
-        let payment = Payment::attempt(&order, CardToken::try_from("tok_visa".to_owned()).unwrap(), NOW);
-        assert_eq!(Payment::SCHEMA.check(&payment), Ok(()));
+    fn payment(order: &OrderCopy) -> Payment {
+        Payment::attempt(order, CardToken::try_from("tok_visa".to_owned()).unwrap(), NOW)
     }
 
     #[test]
-    fn a_hold_for_an_expired_order_is_to_be_released_and_announces_nothing() {
+    fn the_schema_names_fields_of_the_payment() {
+        assert_eq!(Payment::SCHEMA.check(&payment(&order())), Ok(()));
+    }
+
+    #[test]
+    fn statuses_display_as_they_are_serialised() {
+        for status in STATUSES {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.to_string());
+        }
+    }
+
+    #[test]
+    fn a_hold_for_an_expired_order_is_released_and_not_announced() {
         let order = order();
-        let mut payment = Payment::attempt(&order, CardToken::try_from("tok_visa".to_owned()).unwrap(), NOW);
+        let mut payment = payment(&order);
         assert_eq!(payment.hold("pi_1".into(), None, &order, order.expires_at), None);
         assert_eq!((payment.status, payment.live_order_id), (PaymentStatus::Voiding, Some(order.id)));
         assert_eq!(payment.capture(), Err(InvalidTransition(PaymentStatus::Voiding)));
         payment.void().unwrap();
         assert_eq!((payment.status, payment.live_order_id), (PaymentStatus::Voided, None));
+    }
+
+    #[test]
+    fn only_legal_transitions_change_a_payment() {
+        type Transition = fn(&mut Payment) -> Result<(), InvalidTransition>;
+        let transitions: [(Transition, &[PaymentStatus], PaymentStatus); 3] = [
+            (Payment::capture, &[PaymentStatus::Authorised], PaymentStatus::Captured),
+            (Payment::void, &[PaymentStatus::Authorised, PaymentStatus::Voiding], PaymentStatus::Voided),
+            (Payment::refund, &[PaymentStatus::Captured], PaymentStatus::Refunded),
+        ];
+        for (transition, from, to) in transitions {
+            for status in STATUSES {
+                let before = Payment { status, ..payment(&order()) };
+                let mut payment = before.clone();
+                let result = transition(&mut payment);
+                if from.contains(&status) {
+                    assert_eq!((result, payment.status, payment.version), (Ok(()), to, 1));
+                } else {
+                    let expected = if status == to { Ok(()) } else { Err(InvalidTransition(status)) };
+                    assert_eq!((result, payment), (expected, before));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_is_already_known_does_not_change() {
+        let order = order();
+        for status in STATUSES.into_iter().filter(|status| *status != PaymentStatus::Processing) {
+            let before = Payment { status, ..payment(&order) };
+            let mut payment = before.clone();
+            assert_eq!(payment.hold("pi_1".into(), None, &order, NOW), None);
+            payment.decline(None);
+            assert_eq!(payment, before);
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Settlement: brings payments to their end, and the money where it belongs.
+//! Settlement: authorises, captures, voids and refunds payments.
 //!
-//! Each step is stored before Stripe is called, and Stripe's answer after it. A step that was interrupted is repeated:
-//! an abandoned payment by [`settle_abandoned`], the consequences of an order's end by the bus, which redelivers the event.
+//! A payment is stored before each request to Stripe and updated with the response. Interrupted steps are repeated:
+//! [`settle_abandoned`] settles payments in flight, and the bus redelivers the end of an order.
 
 use std::time::Duration;
 
@@ -22,19 +22,21 @@ use crate::gateway::{Authorise, GatewayError};
 use crate::order::{OrderCopy, OrderRuleError};
 use crate::payment::{InvalidTransition, Payment, PaymentStatus};
 
-/// How often to look for abandoned payments.
+/// How often to sweep for abandoned payments.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A payment older than this is abandoned: the request that started it has timed out.
+/// A payment in flight that is older than this is abandoned: the request that started it has timed out.
 const ABANDONED_AFTER: Duration = TIMEOUT.saturating_add(Duration::from_secs(2));
 
-/// Payments read and settled together.
+/// How many payments a sweep reads at once.
 const BATCH: usize = 100;
+
+/// How many payments a sweep settles concurrently.
 const MAX_IN_FLIGHT: usize = 16;
 
 /// Pays for an order.
 ///
-/// Runs in a task of its own, so that a client that disconnects does not interrupt the payment.
+/// Runs in a separate task, so that a client that disconnects does not interrupt the payment.
 pub(crate) async fn pay(app: &AppState, order: OrderCopy, token: CardToken) -> Result<Payment, PaymentError> {
     let app = app.clone();
     let attempt = async move {
@@ -45,7 +47,7 @@ pub(crate) async fn pay(app: &AppState, order: OrderCopy, token: CardToken) -> R
     tokio::spawn(trace.scope(attempt)).await?
 }
 
-/// Stores a new payment, unless another one for the order is in flight or holds money.
+/// Stores a new payment, unless another payment for the order is in flight or holds money.
 async fn begin(app: &AppState, order: &OrderCopy, token: CardToken) -> Result<Payment, PaymentError> {
     loop {
         let payment = Payment::attempt(order, token.clone(), app.clock.now());
@@ -55,21 +57,23 @@ async fn begin(app: &AppState, order: &OrderCopy, token: CardToken) -> Result<Pa
         }
         match live_payment(app, order.id).await?.map(|live| live.status) {
             Some(PaymentStatus::Processing | PaymentStatus::Voiding) => return Err(PaymentError::InProgress),
-            Some(_) => return Err(OrderRuleError::Paid.into()),
-            // It has just ended.
-            None => {}
+            Some(PaymentStatus::Authorised | PaymentStatus::Captured) => return Err(OrderRuleError::Paid.into()),
+            // The other payment has just ended: try again.
+            Some(PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded) | None => {}
         }
     }
 }
 
-/// Brings a stored payment to its end, however far it got. Safe to run concurrently.
+/// Takes a stored payment in any state to its outcome, which is an error unless the payment holds money for the order.
+///
+/// Can run concurrently for one payment: every step is idempotent.
 async fn settle(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
     if let Some(token) = payment.token.take() {
         payment = authorise(app, &payment, &token).await?;
     }
     match payment.status {
         PaymentStatus::Authorised | PaymentStatus::Captured => {
-            // The cancellation's event does this as well, but later.
+            // The listener does this as well, but later.
             if order(app, payment.order_id).await?.status == OrderStatus::Cancelled {
                 release(app, payment.order_id).await?;
                 return Err(OrderRuleError::Cancelled.into());
@@ -81,6 +85,7 @@ async fn settle(app: &AppState, mut payment: Payment) -> Result<Payment, Payment
             order(app, payment.order_id).await?.check_payable(app.clock.now())?;
             Err(OrderRuleError::Expired.into())
         }
+        // Another task was faster. (Never processing: an outcome was just recorded.)
         PaymentStatus::Processing | PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => {
             order(app, payment.order_id).await?.check_payable(app.clock.now())?;
             Err(InvalidTransition(payment.status).into())
@@ -88,12 +93,12 @@ async fn settle(app: &AppState, mut payment: Payment) -> Result<Payment, Payment
     }
 }
 
-/// Asks Stripe to authorise a payment, for the first time or again, and stores the answer.
+/// Authorises a payment at Stripe and stores the outcome.
 async fn authorise(app: &AppState, payment: &Payment, token: &CardToken) -> Result<Payment, PaymentError> {
     let request = Authorise { payment: payment.id, order: payment.order_id, amount: payment.amount, token };
     match app.gateway.authorise(&request).await {
         Ok(hold) => {
-            // Read after the payment was stored: a later cancellation finds the payment, an earlier one is seen here.
+            // Read after the payment was stored. An earlier cancellation is seen here, a later one finds the payment.
             let order = order(app, payment.order_id).await?;
             let now = app.clock.now();
             record(app, payment.id, |payment| Ok(payment.hold(hold.stripe_id.clone(), hold.card.clone(), &order, now)))
@@ -140,7 +145,7 @@ async fn capture(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
 async fn release(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
     let Some(payment) = live_payment(app, order).await? else { return Ok(()) };
     match payment.status {
-        // It reads the order itself once Stripe has answered.
+        // The task that settles the payment will see the cancellation, or is already voiding.
         PaymentStatus::Processing | PaymentStatus::Voiding => Err(PaymentError::InProgress),
         PaymentStatus::Authorised => void(app, &payment).await,
         PaymentStatus::Captured => {
@@ -156,14 +161,14 @@ async fn void(app: &AppState, payment: &Payment) -> Result<(), PaymentError> {
     record(app, payment.id, |payment| Ok(payment.void()?)).await.map(drop)
 }
 
-/// Settles abandoned payments, those interrupted by a crash or by Stripe's silence, until `stop`.
+/// Settles payments abandoned after a crash or a failed request to Stripe, until `stop`.
 pub(crate) async fn settle_abandoned(app: AppState, stop: CancellationToken) {
-    // At start, unfinished payments most likely belong to a process that is gone.
+    // At the start, payments in flight most likely belong to a process that crashed.
     let mut min_age = Duration::ZERO;
     loop {
         let round = async {
             if let Err(error) = sweep(&app, min_age).await {
-                warn!(error = chain(&error), "could not look for abandoned payments, will retry");
+                warn!(error = chain(&error), "could not read abandoned payments, will retry");
             }
             app.clock.sleep_until(app.clock.now().plus(SWEEP_INTERVAL)).await;
         };
@@ -182,26 +187,29 @@ async fn sweep(app: &AppState, min_age: Duration) -> Result<(), StoreError> {
 async fn sweep_status(app: &AppState, status: PaymentStatus, min_age: Duration) -> Result<(), StoreError> {
     let mut after = None;
     loop {
-        let found = app.payments.find(Query::newest(BATCH).with("status", status).after(after)).await?;
-        let is_last = found.len() < BATCH;
-        after = found.last().map(|payment| payment.id);
+        let payments = app.payments.find(Query::newest(BATCH).with("status", status).after(after)).await?;
+        let Some(last) = payments.last() else { return Ok(()) };
+        after = Some(last.id);
         let now = app.clock.now();
-        let abandoned = found.into_iter().filter(|payment| now.since(payment.attempted_at) >= min_age);
-        stream::iter(abandoned).for_each_concurrent(MAX_IN_FLIGHT, |payment| settle_again(app, payment)).await;
-        if is_last {
-            return Ok(());
-        }
+        let abandoned = payments.into_iter().filter(|payment| now.since(payment.attempted_at) >= min_age);
+        stream::iter(abandoned).for_each_concurrent(MAX_IN_FLIGHT, |payment| resume(app, payment)).await;
     }
 }
 
-async fn settle_again(app: &AppState, payment: Payment) {
+/// Settles an abandoned payment. If that fails, the next sweep tries again.
+async fn resume(app: &AppState, payment: Payment) {
     let (payment_id, order_id) = (payment.id, payment.order_id);
-    match settle(app, payment).await {
-        Ok(payment) => info!(%payment_id, %order_id, status = %payment.status, "abandoned payment settled"),
-        Err(error @ (PaymentError::Gateway(GatewayError::Unavailable(_)) | PaymentError::Store(_))) => {
-            warn!(%payment_id, %order_id, error = chain(&error), "abandoned payment not settled yet, will retry");
+    let result = settle(app, payment).await;
+    let outcome = match &result {
+        Ok(payment) => payment.status.to_string(),
+        Err(error) => chain(error),
+    };
+    // An error may be the outcome, for example a decline.
+    match app.payments.get(payment_id).await {
+        Ok(Some(payment)) if !payment.status.is_in_flight() => {
+            info!(%payment_id, %order_id, outcome, "abandoned payment settled");
         }
-        Err(error) => info!(%payment_id, %order_id, outcome = chain(&error), "abandoned payment settled"),
+        _ => warn!(%payment_id, %order_id, outcome, "abandoned payment not settled yet, will retry"),
     }
 }
 

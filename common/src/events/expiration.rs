@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use super::{Event, Subject};
 use crate::ids::OrderId;
 
-/// An order's time is up. Whether that cancels the order is decided by the orders service.
+/// An order's time is up. The orders service decides whether that cancels the order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExpirationComplete {

@@ -1,12 +1,12 @@
 use super::{Event, Subject};
 use crate::trace::TraceParent;
 
-/// An event in transit: what outboxes store and the bus carries.
+/// An event as outboxes store it and the bus carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// `<subject>/<record id>/<version>`: the same however often the event is sent, so that a broker can drop repeats.
+    /// `<subject>/<record id>/<version>`. The same for every copy of the event, so that the bus can drop duplicates.
     pub id: String,
-    /// The subject it is published on.
+    /// The event's subject.
     pub subject: Subject,
     /// The event as JSON.
     pub payload: String,
@@ -15,7 +15,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Wraps an event, in the current trace context.
+    /// Wraps an event and attaches the current trace context.
     ///
     /// # Errors
     ///
@@ -30,7 +30,7 @@ impl Message {
     }
 }
 
-/// What a write to a store announces: one event, perhaps one (`Option`), or nothing (`()`).
+/// The event that a write announces: an event, an `Option` of one, or `()` for none.
 pub trait Announcement {
     /// The message to publish, if any.
     fn into_message(self) -> Result<Option<Message>, serde_json::Error>;

@@ -1,7 +1,7 @@
-//! The events that services publish: immutable facts in the past tense, one type and one subject each.
+//! The events that services publish: immutable facts, named in the past tense, each with its own type and subject.
 //!
-//! Payloads are a public contract. Each is compared with a golden JSON file in `common/tests/golden/`; a payload of
-//! another shape needs a new subject.
+//! Payloads are a public contract. A test compares each with a golden JSON file in `common/tests/golden/`. A payload of
+//! a different shape needs a new subject.
 
 mod expiration;
 mod message;
@@ -23,7 +23,7 @@ pub use orders::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, Orde
 pub use payments::PaymentCreated;
 pub use tickets::{TicketCreated, TicketUpdated};
 
-/// The kind of an event, and the name it is published under.
+/// The kind of an event. The bus carries it under this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// `ticket:created`
@@ -54,7 +54,7 @@ impl Subject {
         Self::PaymentCreated,
     ];
 
-    /// The name used on the bus: `order:created`.
+    /// The name on the bus: `order:created`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::TicketCreated => "ticket:created",
@@ -87,16 +87,16 @@ impl FromStr for Subject {
     }
 }
 
-/// A fact that one service publishes and others listen to.
+/// A fact that one service publishes and others handle.
 pub trait Event: Serialize + DeserializeOwned + fmt::Debug + Send + Sync + 'static {
-    /// The id of the record it describes.
+    /// The type of the record's id.
     type Id: RecordId;
-    /// The subject it is published on.
+    /// Its subject.
     const SUBJECT: Subject;
 
-    /// The record it describes.
+    /// The id of the record it is about.
     fn record_id(&self) -> Self::Id;
 
-    /// The version of that record it announces. Together with the id and the subject this identifies the event.
+    /// The version of the record that it announces. Subject, record id and version together identify an event.
     fn version(&self) -> u64;
 }

@@ -8,31 +8,31 @@ use crate::money::Money;
 /// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OrderStatus {
-    /// The ticket is reserved, nothing is paid.
+    /// The ticket is reserved and not paid for.
     #[serde(rename = "created")]
     Created,
-    /// The buyer's bank asks for a further step.
+    /// The buyer's bank requires a further step.
     #[serde(rename = "awaiting:payment")]
     AwaitingPayment,
     /// Paid for. Final.
     #[serde(rename = "complete")]
     Complete,
-    /// Cancelled by its buyer, or expired. Final.
+    /// Cancelled by the buyer, or expired. Final.
     #[serde(rename = "cancelled")]
     Cancelled,
 }
 
-/// The ticket of a new order, as it was when it was ordered.
+/// The ticket of a new order, as it was at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderedTicket {
     /// The ticket.
     pub id: TicketId,
-    /// The price to pay; in dollars in JSON.
+    /// The price to pay.
     pub price: Money,
 }
 
-/// A ticket, by its id.
+/// A reference to a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TicketRef {
@@ -52,9 +52,9 @@ pub struct OrderCreated {
     pub status: OrderStatus,
     /// The buyer.
     pub user_id: UserId,
-    /// When the reservation ends unless it is paid for.
+    /// When the reservation ends unless the order is paid for.
     pub expires_at: Timestamp,
-    /// The ticket that is bought.
+    /// The reserved ticket.
     pub ticket: OrderedTicket,
 }
 
@@ -71,7 +71,7 @@ impl Event for OrderCreated {
     }
 }
 
-/// An order was cancelled by its buyer, or expired.
+/// An order was cancelled by its buyer or expired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCancelled {
@@ -79,7 +79,7 @@ pub struct OrderCancelled {
     pub id: OrderId,
     /// The version after the change.
     pub version: u64,
-    /// The ticket that was reserved.
+    /// The released ticket.
     pub ticket: TicketRef,
 }
 
@@ -104,7 +104,7 @@ pub struct OrderCompleted {
     pub id: OrderId,
     /// The version after the change.
     pub version: u64,
-    /// The ticket that is sold.
+    /// The sold ticket.
     pub ticket: TicketRef,
 }
 

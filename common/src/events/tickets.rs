@@ -12,9 +12,9 @@ pub struct TicketCreated {
     pub id: TicketId,
     /// Always 0.
     pub version: u64,
-    /// What the ticket is for.
+    /// Its title.
     pub title: String,
-    /// Its price; in dollars in JSON.
+    /// Its price.
     pub price: Money,
     /// The seller.
     pub user_id: UserId,
@@ -41,13 +41,13 @@ pub struct TicketUpdated {
     pub id: TicketId,
     /// The version after the change.
     pub version: u64,
-    /// What the ticket is for.
+    /// Its title.
     pub title: String,
-    /// Its price; in dollars in JSON.
+    /// Its price.
     pub price: Money,
     /// The seller.
     pub user_id: UserId,
-    /// The order that the ticket is reserved for or sold to, if any.
+    /// The order that reserves or bought the ticket, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
 }

@@ -18,16 +18,16 @@ use crate::error::chain;
 /// How long a dependency may take to respond before it counts as down.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// In seconds: from an index lookup to a request that times out.
+/// Buckets of latency histograms in seconds: from an index lookup to a request that times out.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 20.0];
 
-/// How often measurements are merged into their histograms.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How often to merge measurements into their histograms.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Starts to collect metrics. Before this call, recording a metric does nothing.
+/// Starts to collect metrics. Metrics recorded before are dropped.
 pub fn install_metrics() {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new()
@@ -35,7 +35,7 @@ pub fn install_metrics() {
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
-        // Fails only for a second recorder, and this runs once.
+        // Fails only if a recorder is already set, but this runs once.
         let _already_set = metrics::set_global_recorder(recorder);
         handle
     });
@@ -47,10 +47,10 @@ struct Readiness {
     stop: CancellationToken,
 }
 
-/// Merges measurements into their histograms regularly. Otherwise they would accumulate until the next scrape.
-pub(super) async fn keep_metrics_small() {
+/// Merges measurements into their histograms at intervals. Otherwise they would accumulate until the next scrape.
+pub(super) async fn merge_metrics() {
     loop {
-        tokio::time::sleep(UPKEEP).await;
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
         if let Some(handle) = METRICS.get() {
             handle.run_upkeep();
         }

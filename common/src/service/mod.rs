@@ -1,7 +1,7 @@
-//! The lifecycle of a process, the same for one service and for all of them in one process.
+//! The lifecycle of a process, which may run one service or all of them.
 //!
-//! A [`Service`] lists its parts. [`run`] starts them, runs them until a signal, and stops them in this order: first no
-//! new requests and events, then those in flight, then what is left in the outboxes.
+//! A [`Service`] is a list of parts. [`run`] starts the parts and runs them until a signal. Then it accepts no more
+//! requests and events, finishes those in flight, and finally publishes what is left in the outboxes.
 
 mod admin;
 mod run;
@@ -22,7 +22,7 @@ pub use admin::install_metrics;
 pub use run::{Addresses, Exit, Ports, StartError, run};
 pub use signals::Signals;
 
-/// A background task that runs until it is told to stop.
+/// A background task that runs until its token is cancelled.
 pub type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
@@ -42,7 +42,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service without any parts.
+    /// Creates a service without parts.
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -54,19 +54,19 @@ impl Service {
         }
     }
 
-    /// Serves these routes.
+    /// Serves HTTP routes.
     pub fn routes(mut self, routes: Router) -> Self {
         self.routes = routes;
         self
     }
 
-    /// Runs these listeners.
+    /// Runs listeners.
     pub fn listeners<S>(mut self, listeners: Listeners<S>) -> Self {
         self.listeners = listeners.into_registered();
         self
     }
 
-    /// Publishes the outbox of this database, and is ready only while the database responds.
+    /// Publishes the outbox of this database. The service is ready only while the database responds.
     pub fn database(mut self, database: Database) -> Self {
         self.database = Some(database.clone());
         self.probe("database", move || {
@@ -84,7 +84,7 @@ impl Service {
         self
     }
 
-    /// Is ready only while `probe` succeeds.
+    /// Adds a condition of readiness: the service is ready only while `probe` succeeds.
     pub fn probe<F, E>(mut self, name: &str, probe: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -101,7 +101,7 @@ where
     E: Error + Send + Sync + 'static,
 {
     Arc::new(move || {
-        let outcome = probe();
-        Box::pin(async move { outcome.await.map_err(Into::into) })
+        let result = probe();
+        Box::pin(async move { result.await.map_err(Into::into) })
     })
 }

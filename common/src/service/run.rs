@@ -14,34 +14,36 @@ use crate::bus::Bus;
 use crate::http::{serve, with_middleware};
 use crate::outbox::relay;
 
-/// How long requests and events in flight may take to end after a signal, and then the outboxes. Together less than the
-/// ten seconds that we promise.
+/// How long requests and events in flight may take after a signal. With [`FLUSH_TIMEOUT`] less than ten seconds, within
+/// which a process promises to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// How long publishing the rest of the outboxes may take after that.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The ports that a process listens on.
 #[derive(Clone, Copy, Debug)]
 pub struct Ports {
-    /// Port of the API; 0 lets the operating system choose. `None` for a service without one.
+    /// The port of the HTTP API, or 0 for any free port. `None` for a service without one.
     pub http: Option<u16>,
-    /// Port of health checks and metrics; 0 lets the operating system choose.
+    /// The port of health checks and metrics, or 0 for any free port.
     pub admin: u16,
 }
 
 /// The addresses that a process listens on.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
-    /// Address of the API.
+    /// The address of the HTTP API.
     pub http: Option<SocketAddr>,
-    /// Address of health checks and metrics.
+    /// The address of health checks and metrics.
     pub admin: SocketAddr,
 }
 
-/// Why a process could not start.
+/// The error of starting a process.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port is most likely taken.
-    #[error("could not listen on port {port} ({variable})")]
+    /// A port cannot be opened, most likely because it is taken.
+    #[error("could not listen on port {port} (set another with {variable})")]
     Listen {
         /// The port.
         port: u16,
@@ -50,7 +52,7 @@ pub enum StartError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// The operating system refused to install a signal handler.
+    /// A signal handler cannot be installed.
     #[error("could not listen for signals")]
     Signals(#[source] io::Error),
 }
@@ -58,17 +60,17 @@ pub enum StartError {
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything in flight was finished.
+    /// Everything in flight was finished and published.
     Drained,
-    /// A second signal or the deadline cut it short. No answered request is lost: the next start resumes the rest.
+    /// A second signal or the timeout cut that short. No completed request is lost; the next start resumes the rest.
     Aborted,
 }
 
 impl Exit {
     /// Exits the process with status 0 or 1.
     ///
-    /// Does not shut the runtime down first: that would wait for blocking calls, such as a DNS lookup in a dead network.
-    /// Everything that was answered is durable.
+    /// Does not shut down the runtime first: that would wait for blocking calls, such as a DNS lookup without a
+    /// network. Every completed request is durable by now.
     pub fn exit(self) -> ! {
         std::process::exit(match self {
             Self::Drained => 0,
@@ -77,13 +79,13 @@ impl Exit {
     }
 }
 
-/// Runs services in this process until a signal. Calls `ready` once requests are accepted.
+/// Runs services in this process until a signal. Calls `ready` when it accepts requests.
 ///
-/// Without a bus nothing is published and no listener runs.
+/// Without a bus no events are published and no listeners run.
 ///
 /// # Errors
 ///
-/// If a port is taken or signals cannot be handled.
+/// If a port or a signal handler is not available.
 pub async fn run(
     services: Vec<Service>,
     bus: Option<Arc<dyn Bus>>,
@@ -100,8 +102,8 @@ pub async fn run(
 
     let process = Process::default();
     let (routes, probes) = process.start(services, bus);
-    // Health checks and metrics respond until the process exits.
-    tokio::spawn(admin::keep_metrics_small());
+    // Health checks and metrics respond even while the process drains.
+    tokio::spawn(admin::merge_metrics());
     tokio::spawn(serve(admin_listener, admin::routes(probes, process.stop.clone()), CancellationToken::new()));
     if let Some((listener, _)) = http {
         process.tasks.spawn(serve(listener, with_middleware(routes), process.stop.clone()));
@@ -109,7 +111,7 @@ pub async fn run(
     ready(addresses);
 
     signals.next().await;
-    info!("stopping, a second signal aborts");
+    info!("stopping, send a second signal to abort");
     let drained = tokio::select! {
         drained = process.drain() => drained,
         () = signals.next() => false,
@@ -118,7 +120,7 @@ pub async fn run(
         info!("stopped");
         Ok(Exit::Drained)
     } else {
-        warn!("stopped before everything was finished, the next start resumes it");
+        warn!("stopped with work in flight, the next start resumes it");
         Ok(Exit::Aborted)
     }
 }
@@ -162,7 +164,7 @@ impl Process {
         (routes, probes)
     }
 
-    /// Finishes what is in flight, then publishes what is left in the outboxes. Returns whether both ended in time.
+    /// Finishes work in flight, then publishes what is left in the outboxes. Returns whether both ended in time.
     async fn drain(&self) -> bool {
         self.stop.cancel();
         let drained = ended(&self.tasks, DRAIN_TIMEOUT).await;

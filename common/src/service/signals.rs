@@ -9,11 +9,11 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Handles SIGTERM and SIGINT from now on: they no longer end the process.
+    /// Installs handlers for SIGTERM and SIGINT, which then no longer end the process.
     ///
     /// # Errors
     ///
-    /// If the operating system refuses to install a handler.
+    /// If a handler cannot be installed.
     pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }

@@ -1,4 +1,4 @@
-//! The typed handles over the port: what services see of a store.
+//! Typed handles over the port. Services use these and never the port itself.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,16 +14,16 @@ use crate::clock::Clock;
 use crate::events::Announcement;
 use crate::ids::RecordId;
 
-/// A domain type that is stored as one document each.
+/// A domain type whose values are stored as documents.
 pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The type of its id.
+    /// The type of the id.
     type Id: RecordId;
-    /// Where it is stored.
+    /// The collection it is stored in.
     const SCHEMA: &'static Schema;
 
-    /// Its id.
+    /// The id.
     fn id(&self) -> Self::Id;
-    /// How often it was changed: 0 when new, one more with every stored change.
+    /// The number of stored changes: 0 for a new entity.
     fn version(&self) -> u64;
 }
 
@@ -36,7 +36,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// A database on this engine.
+    /// Creates a database on this engine.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock, outbox_filled: Arc::default() }
     }
@@ -51,18 +51,18 @@ impl Database {
         &self.store
     }
 
-    /// The clock that writes are stamped with.
+    /// The clock that dates writes.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
     }
 
-    /// Notified whenever a write has added events to the outbox.
+    /// Notified after each write that adds an event to the outbox.
     pub fn outbox_filled(&self) -> &Notify {
         &self.outbox_filled
     }
 }
 
-/// Which entities to find, newest first.
+/// A query for entities, newest first.
 #[derive(Clone, Debug)]
 pub struct Query<I> {
     equal: Vec<(&'static str, Value)>,
@@ -71,24 +71,24 @@ pub struct Query<I> {
 }
 
 impl<I> Query<I> {
-    /// The newest entities, at most `limit`.
+    /// Finds the newest `limit` entities.
     pub fn newest(limit: usize) -> Self {
         Self { equal: Vec::new(), after: None, limit }
     }
 
-    /// Only those whose field equals `value`.
+    /// Keeps only entities whose field equals `value`.
     pub fn with(mut self, field: &'static str, value: impl fmt::Display) -> Self {
         self.equal.push((field, Value::String(value.to_string())));
         self
     }
 
-    /// Only those that lack the field.
+    /// Keeps only entities without the field.
     pub fn without(mut self, field: &'static str) -> Self {
         self.equal.push((field, Value::Null));
         self
     }
 
-    /// Only those older than the one with this id.
+    /// Keeps only entities older than the one with this id, if any.
     pub fn after(mut self, id: Option<I>) -> Self {
         self.after = id;
         self
@@ -120,29 +120,29 @@ impl<T: Entity> Collection<T> {
         self.database.store.find(T::SCHEMA, find).await?.iter().map(parse).collect()
     }
 
-    /// Stores a new entity together with the event that announces it, or `()` to announce nothing.
+    /// Stores a new entity together with an event that announces it, or `()` for none.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if its id is taken.
+    /// [`StoreError::Conflict`] if an entity with this id exists.
     pub async fn insert(&self, entity: &T, event: impl Announcement) -> Result<(), StoreError> {
         self.put(entity, Expect::Absent, event).await
     }
 
-    /// Stores the next version of an entity together with the event that announces it, or `()` to announce nothing.
+    /// Stores the next version of an entity together with an event that announces it, or `()` for none.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] unless the version before it is stored.
+    /// [`StoreError::Conflict`] unless the stored entity has the version before it.
     pub async fn replace(&self, entity: &T, event: impl Announcement) -> Result<(), StoreError> {
         let before = entity.version().checked_sub(1).ok_or(StoreError::Conflict)?;
         self.put(entity, Expect::Version(before), event).await
     }
 
-    /// Changes the stored entity; tries again on its newest state when another writer is first.
+    /// Applies `change` to the stored entity, again if another writer changes the entity in the meantime.
     ///
-    /// `change` returns the event that announces the change. If it leaves the version as it was, nothing is written.
-    /// Returns the entity as it is now, or `None` if there is none.
+    /// `change` returns the event that announces the change, or `()` for none. If it does not increment the version,
+    /// nothing is stored or announced. Returns the current entity, or `None` if there is none with this id.
     pub async fn update<A: Announcement, E: From<StoreError>>(
         &self,
         id: T::Id,

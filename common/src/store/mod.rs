@@ -1,4 +1,4 @@
-//! The store: one database per service that holds versioned documents and an outbox.
+//! The store: the database of one service, with versioned documents and an outbox.
 //!
 //! [`Store`] is the port. Services use the typed [`Collection`] handles of a [`Database`].
 
@@ -20,54 +20,54 @@ pub use schema::{Index, IndexKind, Schema, SchemaMismatch};
 pub struct Document {
     /// Its id, unique within the collection.
     pub id: String,
-    /// How often it was changed: 0 when new.
+    /// The number of changes: 0 for a new document.
     pub version: u64,
     /// A JSON object.
     pub body: String,
 }
 
-/// What must be stored for a [`Put`] to succeed.
+/// The stored state that a [`Put`] requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// No document with this id.
     Absent,
-    /// The document in this version.
+    /// A document in this version.
     Version(u64),
 }
 
-/// One atomic write: the new state of a document together with the events that announce it.
+/// An atomic write: a document in its new state, and the events that announce it.
 #[derive(Clone, Debug)]
 pub struct Put {
     /// The collection.
     pub schema: &'static Schema,
-    /// The new state.
+    /// The document in its new state.
     pub document: Document,
-    /// The state to replace.
+    /// The stored state that it replaces.
     pub expect: Expect,
-    /// What to publish once the write is durable.
+    /// The events to publish once the write is durable.
     pub events: Vec<Message>,
-    /// When the write was requested; the age of an unpublished event counts from here.
+    /// The time of the write. The age of an unpublished event counts from here.
     pub at: Timestamp,
 }
 
-/// Which documents to find, newest (highest id) first.
+/// A query for documents, newest (highest id) first.
 #[derive(Clone, Debug)]
 pub struct Find {
-    /// Fields and the values they must equal; `Null` means that the document lacks the field. There must be an index
-    /// over exactly these fields.
+    /// Fields and the values they must equal. `Null` matches documents without the field. There must be an index over
+    /// exactly these fields.
     pub equal: Vec<(&'static str, Value)>,
-    /// Only documents older than the one with this id.
+    /// Finds only documents older than the one with this id.
     pub after: Option<String>,
     /// The maximum number of documents.
     pub limit: usize,
 }
 
-/// An event in the outbox: stored, but not yet known to be published.
+/// An event in the outbox: stored and not yet known to be published.
 #[derive(Clone, Debug)]
 pub struct Unpublished {
-    /// Identifies the entry to the engine.
+    /// Identifies the entry; chosen by the engine.
     pub token: String,
-    /// What to publish.
+    /// The message to publish.
     pub message: Message,
     /// When it was stored.
     pub since: Timestamp,
@@ -76,16 +76,16 @@ pub struct Unpublished {
 /// The error of a store operation. A missing document is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The document is not in the expected version: another writer was first.
+    /// The stored document is not in the expected version.
     #[error("the document was changed by another writer")]
     Conflict,
-    /// Another document has the same value in this unique index.
+    /// Another document has the same values in this unique index.
     #[error("unique index {0} already contains this value")]
     Duplicate(String),
-    /// The database cannot be reached or written to at the moment. A write may or may not have happened.
+    /// The database cannot be reached or written to at the moment. It is unknown whether a write happened.
     #[error("the database is unavailable")]
     Unavailable(#[source] BoxError),
-    /// The stored document cannot be read.
+    /// The stored document is not valid.
     #[error("{collection}/{id} is not a valid document")]
     Corrupt {
         /// The collection.
@@ -112,7 +112,7 @@ impl StoreError {
     }
 }
 
-/// The port: a database that holds versioned documents and their outbox.
+/// The port: a database of versioned documents with an outbox.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Returns the document with this id, if there is one.
@@ -121,19 +121,24 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the documents that match, newest first.
     async fn find(&self, schema: &'static Schema, query: Find) -> Result<Vec<Document>, StoreError>;
 
-    /// Writes a document and its events atomically and durably, if the stored state is as expected.
+    /// Writes a document and its events atomically and durably, if the stored state is the expected one.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if the stored state is different, [`StoreError::Duplicate`] if a unique index already
-    /// contains a value of the document.
+    /// [`StoreError::Conflict`] if the stored state is another, [`StoreError::Duplicate`] if a unique index already
+    /// contains the document's values.
     async fn put(&self, put: Put) -> Result<(), StoreError>;
 
-    /// Returns events that were stored and not yet reported as [`published`](Self::published): oldest first, and those
-    /// of one document in the order they were stored. The cost depends on what is pending, not on what is stored.
+    /// Returns at most `limit` events that are not yet reported as [`published`](Self::published), oldest first and
+    /// those of one document in order. The cost depends on the number of pending events, not on the size of the
+    /// database.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Corrupt`] if an entry cannot be read, but only when no others are left to publish.
     async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError>;
 
-    /// Removes events from the outbox. Idempotent.
+    /// Deletes events from the outbox. Idempotent.
     async fn published(&self, events: &[Unpublished]) -> Result<(), StoreError>;
 
     /// Checks that the database responds.

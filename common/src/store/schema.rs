@@ -3,17 +3,16 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// The name of a collection and what its documents are found by.
+/// The name and indexes of a collection.
 #[derive(Debug)]
 pub struct Schema {
     /// The collection's name, in the plural: `tickets`.
     pub collection: &'static str,
     /// Its indexes besides the one on the id.
     pub indexes: &'static [Index],
-    /// Fields that hold ids, besides the document's own, for engines that have a type for ids. Nested fields are written
-    /// `ticket.id`.
+    /// Fields that hold ids of other records, for engines with an id type. A nested field is written `ticket.id`.
     pub ids: &'static [&'static str],
-    /// Fields that hold times, for engines that have a type for times.
+    /// Fields that hold times, for engines with a time type.
     pub times: &'static [&'static str],
 }
 
@@ -22,7 +21,7 @@ pub struct Schema {
 pub struct Index {
     /// Its name, unique within the database.
     pub name: &'static str,
-    /// The fields, in order; the id always follows last.
+    /// The fields, in order. The id is implicitly the last.
     pub fields: &'static [&'static str],
     /// What it enforces.
     pub kind: IndexKind,
@@ -31,15 +30,15 @@ pub struct Index {
 /// What an index enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexKind {
-    /// Nothing: it only makes queries fast.
+    /// Nothing: the index only serves queries.
     Plain,
-    /// No two documents agree in all its fields. Documents that lack a field do not count.
+    /// No two documents have the same values in all its fields. Documents without one of the fields are exempt.
     Unique,
 }
 
-/// A field that a schema names and the entity does not have.
+/// The error of a schema that names a field its entity does not have.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the schema of {collection} names the field {field}, which its entity does not have")]
+#[error("the schema of {collection} names an unknown field {field}")]
 pub struct SchemaMismatch {
     /// The collection.
     pub collection: &'static str,
@@ -48,9 +47,9 @@ pub struct SchemaMismatch {
 }
 
 impl Schema {
-    /// Checks every field that the schema names against an entity with all its optional fields set.
+    /// Checks that `complete`, an entity with all its optional fields set, has every field that the schema names.
     ///
-    /// Every service calls it in a unit test: a misspelled field would otherwise be an index over nothing.
+    /// For unit tests: an index over a misspelled field would silently be empty.
     ///
     /// # Errors
     ///
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_that_the_entity_lacks_is_found() {
+    fn unknown_fields_are_reported() {
         let schema =
             |field: &'static [&'static str]| Schema { collection: "orders", indexes: &[], ids: field, times: &[] };
         let order = json!({"userId": "1", "ticket": {"id": "2"}});

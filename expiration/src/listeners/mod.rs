@@ -1,4 +1,4 @@
-//! How orders affect delayed jobs: one file per event.
+//! Events of orders schedule and delete delayed jobs. One file per event.
 
 mod order_cancelled;
 mod order_completed;

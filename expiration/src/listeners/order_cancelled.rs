@@ -4,7 +4,7 @@ use common::listener::{ListenError, Listener};
 
 use crate::AppState;
 
-/// Removes the job of a cancelled order.
+/// Deletes the job of a cancelled order.
 pub(crate) struct OrderCancelledListener;
 
 #[async_trait]

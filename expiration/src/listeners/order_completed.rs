@@ -4,7 +4,7 @@ use common::listener::{ListenError, Listener};
 
 use crate::AppState;
 
-/// Removes the job of a completed order.
+/// Deletes the job of a completed order.
 pub(crate) struct OrderCompletedListener;
 
 #[async_trait]

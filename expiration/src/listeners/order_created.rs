@@ -14,8 +14,8 @@ impl Listener<AppState> for OrderCreatedListener {
     type Event = OrderCreated;
     const NAME: &'static str = "expiration_order-created";
 
-    /// If the event is repeated after the job is done, or arrives after the order has ended, this schedules a job whose
-    /// event the orders service ignores.
+    /// An event that is redelivered after its job is done, or arrives after the order has ended, schedules a job again.
+    /// The orders service ignores the resulting event.
     async fn on_message(app: &AppState, event: OrderCreated) -> Result<(), ListenError> {
         app.jobs.schedule(&job(event.id, event.expires_at, TraceParent::current().as_ref())).await?;
         app.alarm.note(event.expires_at);

@@ -1,72 +1,73 @@
-//! What orders do to the delayed jobs. Every event is delivered twice.
+//! Events of orders schedule and delete jobs. Every event is delivered twice.
 
 use std::time::Duration;
 
 use common::bus::Verdict;
 use common::clock::Clock;
 use common::trace::TraceParent;
+use testing::builders::{order_cancelled, order_completed};
 use testing::contract::soon;
 
-use crate::{Expiration, order_cancelled, order_completed, order_created};
+use crate::{ExpirationApp, order_due};
 
 const FIFTEEN_MINUTES: Duration = Duration::from_secs(900);
 
 #[tokio::test]
-async fn a_repeated_order_is_scheduled_once() {
-    let expiration = Expiration::start().await;
-    let order = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    let due = expiration.in_time(FIFTEEN_MINUTES);
-    assert_eq!(expiration.jobs.count_due(due).await.unwrap(), 1);
-    expiration.env.clock.advance(FIFTEEN_MINUTES);
-    assert_eq!(expiration.expired(1).await, [order]);
+async fn a_redelivered_order_is_scheduled_once() {
+    let app = ExpirationApp::start().await;
+    let order = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    let due = app.in_time(FIFTEEN_MINUTES);
+    assert_eq!(app.jobs.count_due(due).await.unwrap(), 1);
+    app.env.clock.advance(FIFTEEN_MINUTES);
+    assert_eq!(app.expired(1).await, [order.id]);
 }
 
 #[tokio::test]
-async fn the_time_of_a_cancelled_order_is_not_reported() {
-    let expiration = Expiration::start().await;
-    let cancelled = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    let other = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    expiration.service.deliver(&order_cancelled(cancelled)).await;
-    expiration.env.clock.advance(FIFTEEN_MINUTES);
-    assert_eq!(expiration.expired(1).await, [other]);
+async fn cancelled_orders_do_not_expire() {
+    let app = ExpirationApp::start().await;
+    let cancelled = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    let other = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    app.service.deliver(&order_cancelled(&cancelled)).await;
+    app.env.clock.advance(FIFTEEN_MINUTES);
+    assert_eq!(app.expired(1).await, [other.id]);
 }
 
 #[tokio::test]
-async fn the_time_of_a_completed_order_is_not_reported() {
-    let expiration = Expiration::start().await;
-    let completed = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    let other = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    expiration.service.deliver(&order_completed(completed)).await;
-    expiration.env.clock.advance(FIFTEEN_MINUTES);
-    assert_eq!(expiration.expired(1).await, [other]);
+async fn completed_orders_do_not_expire() {
+    let app = ExpirationApp::start().await;
+    let completed = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    let other = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    app.service.deliver(&order_completed(&completed)).await;
+    app.env.clock.advance(FIFTEEN_MINUTES);
+    assert_eq!(app.expired(1).await, [other.id]);
 }
 
 #[tokio::test]
-async fn an_order_heard_of_after_its_end_is_reported_and_harms_nobody() {
-    let expiration = Expiration::start().await;
-    let event = order_created(expiration.in_time(FIFTEEN_MINUTES));
-    expiration.service.deliver(&order_cancelled(event.id)).await;
-    expiration.service.deliver(&event).await;
-    // The orders service knows that it is cancelled and does nothing.
-    expiration.env.clock.advance(FIFTEEN_MINUTES);
-    assert_eq!(expiration.expired(1).await, [event.id]);
-    expiration.idle().await;
+async fn an_order_delivered_after_its_cancellation_still_expires() {
+    let app = ExpirationApp::start().await;
+    let event = order_due(app.in_time(FIFTEEN_MINUTES));
+    app.service.deliver(&order_cancelled(&event)).await;
+    app.service.deliver(&event).await;
+    // Harmless: the orders service ignores the event.
+    app.env.clock.advance(FIFTEEN_MINUTES);
+    assert_eq!(app.expired(1).await, [event.id]);
+    app.idle().await;
 }
 
 #[tokio::test]
-async fn an_order_heard_of_after_its_time_is_reported_at_once() {
-    let expiration = Expiration::start().await;
-    let event = order_created(expiration.env.clock.now().minus(FIFTEEN_MINUTES));
-    expiration.service.deliver_once(&event).await.unwrap();
-    assert_eq!(expiration.expired(1).await, [event.id]);
+async fn an_order_delivered_after_its_deadline_expires_at_once() {
+    let app = ExpirationApp::start().await;
+    let event = order_due(app.env.clock.now().minus(FIFTEEN_MINUTES));
+    app.service.deliver_once(&event).await.unwrap();
+    assert_eq!(app.expired(1).await, [event.id]);
 }
 
 #[tokio::test]
-async fn the_trace_of_the_order_goes_on() {
-    let expiration = Expiration::start().await;
-    let (trace, event) = (TraceParent::generate(), order_created(expiration.env.clock.now()));
-    trace.clone().scope(expiration.service.deliver_once(&event)).await.unwrap();
-    let deliveries = soon("the expiration", expiration.orders.next(1)).await.unwrap();
+async fn an_expiration_carries_the_trace_of_its_order() {
+    let app = ExpirationApp::start().await;
+    let (trace, event) = (TraceParent::generate(), order_due(app.env.clock.now()));
+    trace.clone().scope(app.service.deliver_once(&event)).await.unwrap();
+    let deliveries = soon("the expiration", app.orders.next(1)).await.unwrap();
     assert_eq!(deliveries[0].message.traceparent, Some(trace));
-    expiration.orders.settle(&deliveries[0], Verdict::Ack).await.unwrap();
+    app.orders.settle(&deliveries[0], Verdict::Ack).await.unwrap();
 }

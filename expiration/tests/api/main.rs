@@ -1,8 +1,9 @@
-//! The expiration service on embedded engines, its clock moved by hand.
+//! Tests of the expiration service on embedded engines with a manual clock.
 
 mod listeners;
-#[cfg(feature = "spread")]
 mod rebuild;
+#[cfg(feature = "spread")]
+mod redis;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -11,21 +12,18 @@ use std::time::Duration;
 
 use common::bus::{Bus, Durable, Subscription, Verdict};
 use common::clock::{Clock, Timestamp};
-use common::events::{
-    ExpirationComplete, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef,
-};
-use common::ids::{OrderId, TicketId, UserId};
+use common::events::{ExpirationComplete, OrderCreated, Subject};
+use common::ids::OrderId;
 use common::jobs::DelayedJobs;
-use common::money::Money;
-use engines::sqlite::SqliteBus;
-use engines::sqlite::SqliteJobs;
+use engines::sqlite::{SqliteBus, SqliteJobs};
+use testing::builders::order_created;
 use testing::contract::soon;
 use testing::{InterruptibleBus, TestApp, TestEnv, Workers};
 
 const ORDERS: Durable = Durable { name: "orders_expiration-complete", subject: Subject::ExpirationComplete };
 
-/// The service with its workers at work, and what the orders service would hear of it.
-struct Expiration {
+/// The service with running workers, and a reader in place of the orders service.
+struct ExpirationApp {
     env: TestEnv,
     bus: Arc<InterruptibleBus>,
     jobs: Arc<dyn DelayedJobs>,
@@ -34,16 +32,19 @@ struct Expiration {
     orders: Box<dyn Subscription>,
 }
 
-impl Expiration {
+impl ExpirationApp {
     async fn start() -> Self {
         Self::start_on(TestEnv::new()).await
     }
 
     async fn start_on(env: TestEnv) -> Self {
-        let open = |name| env.directory().join(name);
-        let bus = SqliteBus::open(&open("bus.db")).expect("a bus");
+        let jobs = SqliteJobs::open(&env.directory().join("jobs.db")).expect("delayed jobs");
+        Self::start_with(env, Arc::new(jobs)).await
+    }
+
+    async fn start_with(env: TestEnv, jobs: Arc<dyn DelayedJobs>) -> Self {
+        let bus = SqliteBus::open(&env.directory().join("bus.db")).expect("a bus");
         let bus = Arc::new(InterruptibleBus::new(Arc::new(bus)));
-        let jobs: Arc<dyn DelayedJobs> = Arc::new(SqliteJobs::open(&open("jobs.db")).expect("jobs"));
         let service = expiration::service(jobs.clone(), bus.clone(), Arc::new(env.clock.clone()));
         let mut service = TestApp::new(service, None);
         let orders = bus.subscribe(ORDERS).await.expect("a subscription");
@@ -51,29 +52,30 @@ impl Expiration {
         Self { env, bus, jobs, service, workers, orders }
     }
 
-    /// Stops it wherever it is; time goes on, and it starts again.
-    async fn crash_and_restart_after(self, pause: Duration) -> Self {
+    /// Aborts the workers wherever they are, advances the clock and starts the service again.
+    async fn crash_and_restart_after(self, downtime: Duration) -> Self {
         let Self { env, bus, jobs, service, workers, orders } = self;
         drop((workers, service, orders, jobs, bus));
-        env.clock.advance(pause);
+        env.clock.advance(downtime);
         Self::start_on(env).await
     }
 
+    /// The time `time` from now.
     fn in_time(&self, time: Duration) -> Timestamp {
         self.env.clock.now().plus(time)
     }
 
-    /// Announces a new order, twice.
-    async fn order_created(&self, expires_at: Timestamp) -> OrderId {
-        let event = order_created(expires_at);
-        self.service.deliver(&event).await;
-        event.id
+    /// Delivers a new order twice.
+    async fn order_due(&self, expires_at: Timestamp) -> OrderCreated {
+        let order = order_due(expires_at);
+        self.service.deliver(&order).await;
+        order
     }
 
-    /// Waits for so many expirations, and returns the orders in the order of their arrival.
-    async fn expired(&self, many: usize) -> Vec<OrderId> {
+    /// Waits for `count` expirations and returns their orders.
+    async fn expired(&self, count: usize) -> Vec<OrderId> {
         let mut expired = Vec::new();
-        while expired.len() < many {
+        while expired.len() < count {
             for delivery in soon("expirations", self.orders.next(500)).await.expect("deliveries") {
                 self.orders.settle(&delivery, Verdict::Ack).await.expect("settled");
                 let event: ExpirationComplete = serde_json::from_str(&delivery.message.payload).expect("an event");
@@ -83,10 +85,10 @@ impl Expiration {
         expired
     }
 
-    /// Waits until nothing is left to do.
+    /// Waits until no jobs are left.
     async fn idle(&self) {
-        soon("an end to the jobs", async {
-            while self.jobs.next_due().await.expect("the jobs").is_some() {
+        soon("the end of all jobs", async {
+            while self.jobs.next_due().await.expect("delayed jobs").is_some() {
                 tokio::task::yield_now().await;
             }
         })
@@ -94,30 +96,15 @@ impl Expiration {
     }
 }
 
-fn order_created(expires_at: Timestamp) -> OrderCreated {
-    OrderCreated {
-        id: OrderId::generate(expires_at),
-        version: 0,
-        status: OrderStatus::Created,
-        user_id: UserId::generate(expires_at),
-        expires_at,
-        ticket: OrderedTicket { id: TicketId::generate(expires_at), price: Money::from_cents(2000) },
-    }
+fn order_due(expires_at: Timestamp) -> OrderCreated {
+    OrderCreated { expires_at, ..order_created(expires_at) }
 }
 
-fn order_cancelled(id: OrderId) -> OrderCancelled {
-    OrderCancelled { id, version: 1, ticket: TicketRef { id: TicketId::generate(Timestamp::from_millis(0)) } }
-}
-
-fn order_completed(id: OrderId) -> OrderCompleted {
-    OrderCompleted { id, version: 1, ticket: TicketRef { id: TicketId::generate(Timestamp::from_millis(0)) } }
-}
-
-/// How often each is there.
-fn counted(orders: impl IntoIterator<Item = OrderId>) -> BTreeMap<OrderId, usize> {
-    let mut counted = BTreeMap::new();
+/// Counts how often each order occurs.
+fn counts(orders: impl IntoIterator<Item = OrderId>) -> BTreeMap<OrderId, usize> {
+    let mut counts = BTreeMap::new();
     for order in orders {
-        *counted.entry(order).or_default() += 1;
+        *counts.entry(order).or_default() += 1;
     }
-    counted
+    counts
 }

@@ -1,14 +1,17 @@
-//! When `expiration:complete` is published.
+//! The worker publishes `expiration:complete` on time.
 
 use std::time::Duration;
 
 use common::bus::Publisher;
 use common::clock::Clock;
 use common::events::ExpirationComplete;
+use common::jobs::Job;
+use futures_util::future::try_join_all;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use testing::contract::soon;
 use testing::message;
 
-use crate::{Expiration, counted};
+use crate::{ExpirationApp, counts, order_due};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -16,128 +19,144 @@ const FIFTEEN_MINUTES: Duration = Duration::from_secs(900);
 
 #[tokio::test]
 async fn an_order_expires_at_its_time_and_not_before() {
-    let expiration = Expiration::start().await;
-    let later = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    let earlier = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES - MILLISECOND)).await;
-    expiration.env.clock.advance(FIFTEEN_MINUTES - MILLISECOND);
-    assert_eq!(expiration.expired(1).await, [earlier]);
-    expiration.env.clock.advance(MILLISECOND);
-    assert_eq!(expiration.expired(1).await, [later]);
+    let app = ExpirationApp::start().await;
+    let later = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    let earlier = app.order_due(app.in_time(FIFTEEN_MINUTES - MILLISECOND)).await;
+    app.env.clock.advance(FIFTEEN_MINUTES - MILLISECOND);
+    assert_eq!(app.expired(1).await, [earlier.id]);
+    app.env.clock.advance(MILLISECOND);
+    assert_eq!(app.expired(1).await, [later.id]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_earlier_order_wakes_the_worker() {
-    let expiration = Expiration::start().await;
-    expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    // Each round meets the worker on its way to sleep, or asleep. All of them end before it would wake by itself.
+    let app = ExpirationApp::start().await;
+    app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    // Each round finds the worker asleep or about to sleep, and takes less time than its longest sleep.
     for _ in 0..100 {
-        let order = expiration.order_created(expiration.in_time(MILLISECOND)).await;
-        expiration.env.clock.advance(MILLISECOND);
-        assert_eq!(expiration.expired(1).await, [order]);
+        let order = app.order_due(app.in_time(MILLISECOND)).await;
+        app.env.clock.advance(MILLISECOND);
+        assert_eq!(app.expired(1).await, [order.id]);
     }
 }
 
 #[tokio::test]
-async fn a_sleeping_worker_sees_what_another_replica_has_left() {
-    let expiration = Expiration::start().await;
-    let event = crate::order_created(expiration.in_time(SECOND));
-    let job = common::jobs::Job { id: event.id.to_string(), due: event.expires_at, payload: String::new() };
-    // By now the worker sleeps, for as long as it ever does.
-    let first = expiration.order_created(expiration.env.clock.now()).await;
-    assert_eq!(expiration.expired(1).await, [first]);
-    expiration.jobs.schedule(&job).await.unwrap();
-    expiration.env.clock.advance(Duration::from_secs(60));
-    assert_eq!(expiration.expired(1).await, [event.id]);
+async fn a_sleeping_worker_finds_jobs_scheduled_by_another_replica() {
+    let app = ExpirationApp::start().await;
+    let event = order_due(app.in_time(SECOND));
+    let job = Job { id: event.id.to_string(), due: event.expires_at, payload: String::new() };
+    // After this expiration the worker sleeps as long as it ever does.
+    let first = app.order_due(app.env.clock.now()).await;
+    assert_eq!(app.expired(1).await, [first.id]);
+    app.jobs.schedule(&job).await.unwrap();
+    app.env.clock.advance(Duration::from_secs(60));
+    assert_eq!(app.expired(1).await, [event.id]);
 }
 
 #[tokio::test]
-async fn what_became_due_while_it_was_down_expires_at_the_start() {
-    let expiration = Expiration::start().await;
-    let order = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    let expiration = expiration.crash_and_restart_after(2 * FIFTEEN_MINUTES).await;
-    assert_eq!(expiration.expired(1).await, [order]);
+async fn orders_due_during_downtime_expire_at_the_start() {
+    let app = ExpirationApp::start().await;
+    let order = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    let app = app.crash_and_restart_after(2 * FIFTEEN_MINUTES).await;
+    assert_eq!(app.expired(1).await, [order.id]);
 }
 
 #[tokio::test]
-async fn a_crash_between_publishing_and_forgetting_repeats_what_the_bus_then_drops() {
-    let expiration = Expiration::start().await;
-    // As the worker leaves it when it is cut off there.
-    let crashed = crate::order_created(expiration.in_time(FIFTEEN_MINUTES));
-    expiration.service.deliver(&crashed).await;
-    let at = crashed.expires_at;
-    assert_eq!(expiration.jobs.claim(at, 1, SECOND).await.unwrap().len(), 1);
-    expiration.bus.publish(&[message(&ExpirationComplete { order_id: crashed.id })]).await.unwrap();
+async fn an_event_repeated_after_a_crash_is_dropped_by_the_bus() {
+    let app = ExpirationApp::start().await;
+    // The state that a crash between publishing and deleting the job leaves behind.
+    let crashed = order_due(app.in_time(FIFTEEN_MINUTES));
+    app.service.deliver(&crashed).await;
+    assert_eq!(app.jobs.claim(crashed.expires_at, 1, SECOND).await.unwrap().len(), 1);
+    app.bus.publish(&[message(&ExpirationComplete { order_id: crashed.id })]).await.unwrap();
 
-    let expiration = expiration.crash_and_restart_after(FIFTEEN_MINUTES + SECOND).await;
-    let next = expiration.order_created(expiration.env.clock.now()).await;
-    // The first was reported again, to no effect.
-    assert_eq!(expiration.expired(2).await, [crashed.id, next]);
-    expiration.idle().await;
+    let app = app.crash_and_restart_after(FIFTEEN_MINUTES + SECOND).await;
+    let next = app.order_due(app.env.clock.now()).await;
+    // The worker published the first again and the bus dropped it.
+    assert_eq!(app.expired(2).await, [crashed.id, next.id]);
+    app.idle().await;
 }
 
 #[tokio::test]
-async fn what_can_not_be_published_is_kept_and_published_when_the_bus_is_back() {
-    let expiration = Expiration::start().await;
-    let order = expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    expiration.bus.interrupt();
-    expiration.env.clock.advance(FIFTEEN_MINUTES);
+async fn jobs_are_kept_while_the_bus_is_down_and_published_afterwards() {
+    let app = ExpirationApp::start().await;
+    let order = app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    app.bus.interrupt();
+    app.env.clock.advance(FIFTEEN_MINUTES);
     for attempts in 1..=3 {
-        soon("an attempt", expiration.bus.refused(attempts)).await;
-        assert_eq!(expiration.jobs.count_due(expiration.env.clock.now()).await.unwrap(), 1);
-        // The worker may not rest yet: time goes on until it tries again.
+        soon("an attempt", app.bus.refused(attempts)).await;
+        assert_eq!(app.jobs.count_due(app.env.clock.now()).await.unwrap(), 1);
+        // The worker may not sleep yet, so the clock advances until it tries again.
         soon("another attempt", async {
             tokio::select! {
-                () = expiration.bus.refused(attempts + 1) => {}
-                () = time_goes_on(&expiration) => {}
+                () = app.bus.refused(attempts + 1) => {}
+                () = keep_advancing(&app) => {}
             }
         })
         .await;
     }
-    expiration.bus.resume();
+    app.bus.resume();
     let expired = soon("the expiration", async {
         tokio::select! {
-            expired = expiration.expired(1) => expired,
-            () = time_goes_on(&expiration) => Vec::new(),
+            expired = app.expired(1) => expired,
+            () = keep_advancing(&app) => Vec::new(),
         }
     })
     .await;
-    assert_eq!(expired, [order]);
+    assert_eq!(expired, [order.id]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn twenty_thousand_at_one_instant_all_expire_once() {
-    const MANY: usize = 20_000;
-    let expiration = Expiration::start().await;
-    let at = expiration.in_time(FIFTEEN_MINUTES);
-    let events: Vec<_> = (0..MANY).map(|_| crate::order_created(at)).collect();
-    let deliveries = events.chunks(500).map(|some| some.iter().map(|event| expiration.service.deliver_once(event)));
-    for some in deliveries {
-        for delivered in futures_util::future::join_all(some).await {
-            delivered.unwrap();
-        }
+async fn twenty_thousand_orders_due_at_once_expire_exactly_once() {
+    const ORDERS: usize = 20_000;
+    let app = ExpirationApp::start().await;
+    let due = app.in_time(FIFTEEN_MINUTES);
+    let events: Vec<_> = (0..ORDERS).map(|_| order_due(due)).collect();
+    for batch in events.chunks(500) {
+        try_join_all(batch.iter().map(|event| app.service.deliver_once(event))).await.unwrap();
     }
-    expiration.env.clock.advance(FIFTEEN_MINUTES);
-    let expired = expiration.expired(MANY).await;
-    assert_eq!(counted(expired), counted(events.into_iter().map(|event| event.id)));
+    app.env.clock.advance(FIFTEEN_MINUTES);
+    let expired = app.expired(ORDERS).await;
+    assert_eq!(counts(expired), counts(events.into_iter().map(|event| event.id)));
 }
 
 #[tokio::test]
-async fn it_stops_when_told() {
-    let expiration = Expiration::start().await;
-    expiration.order_created(expiration.in_time(FIFTEEN_MINUTES)).await;
-    soon("the worker's end", expiration.workers.stop()).await;
+async fn due_and_published_jobs_are_counted() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let app = ExpirationApp::start().await;
+    app.order_due(app.env.clock.now()).await;
+    app.expired(1).await;
+    app.idle().await;
+    let rendered = metrics.render();
+    for line in ["jobs_fired_total 1", "events_published_total{subject=\"expiration:complete\"} 1"] {
+        assert!(rendered.contains(&format!("\n{line}\n")), "{rendered}");
+    }
 
-    // Also while it waits for the bus.
-    let expiration = Expiration::start().await;
-    expiration.bus.interrupt();
-    expiration.order_created(expiration.env.clock.now()).await;
-    soon("an attempt", expiration.bus.refused(1)).await;
-    soon("the worker's end", expiration.workers.stop()).await;
+    app.bus.interrupt();
+    app.order_due(app.env.clock.now()).await;
+    soon("an attempt", app.bus.refused(1)).await;
+    let rendered = metrics.render();
+    assert!(rendered.contains("\njobs_due 1\n"), "{rendered}");
 }
 
-async fn time_goes_on(expiration: &Expiration) {
+#[tokio::test]
+async fn the_worker_stops_on_request_even_while_the_bus_is_down() {
+    let app = ExpirationApp::start().await;
+    app.order_due(app.in_time(FIFTEEN_MINUTES)).await;
+    soon("the end of the worker", app.workers.stop()).await;
+
+    let app = ExpirationApp::start().await;
+    app.bus.interrupt();
+    app.order_due(app.env.clock.now()).await;
+    soon("an attempt", app.bus.refused(1)).await;
+    soon("the end of the worker", app.workers.stop()).await;
+}
+
+async fn keep_advancing(app: &ExpirationApp) {
     loop {
-        expiration.env.clock.advance(SECOND);
+        app.env.clock.advance(SECOND);
         tokio::task::yield_now().await;
     }
 }

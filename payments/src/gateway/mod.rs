@@ -1,6 +1,4 @@
-//! The way to Stripe: [`PaymentGateway`] is the port, [`stripe`] the adapter for its HTTP API.
-//!
-//! Every call is idempotent per payment.
+//! The payment gateway: [`PaymentGateway`] is the port, [`stripe`] its adapter.
 
 pub mod stripe;
 
@@ -12,22 +10,24 @@ use common::money::Money;
 pub use crate::card::{Card, CardToken};
 
 /// The port: holds an amount on a card, then captures, voids or refunds it.
+///
+/// Every call is idempotent per payment.
 #[async_trait]
 pub trait PaymentGateway: Send + Sync + 'static {
     /// Holds an amount on a card without charging it.
     async fn authorise(&self, request: &Authorise<'_>) -> Result<Authorised, GatewayError>;
 
-    /// Charges what was authorised.
+    /// Charges an authorised amount.
     async fn capture(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError>;
 
-    /// Releases what was authorised and not captured.
+    /// Releases an authorised amount that is not captured.
     async fn void(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError>;
 
-    /// Refunds what was captured.
+    /// Refunds a captured amount.
     async fn refund(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError>;
 }
 
-/// A request to authorise a payment. Must be identical whenever it is repeated.
+/// A request to authorise a payment. A repeated request must be identical.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorise<'a> {
     /// The payment.
@@ -45,27 +45,27 @@ pub struct Authorise<'a> {
 pub struct Authorised {
     /// The PaymentIntent, `pi_…`.
     pub stripe_id: String,
-    /// The card, if Stripe describes it.
+    /// The card, if Stripe returns it.
     pub card: Option<Card>,
 }
 
-/// Why an operation failed, or is not known to have succeeded.
+/// The error of a gateway operation.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The bank declined the card. Nothing is held.
     #[error("the card was declined: {code}")]
     Declined {
-        /// Stripe's message for the card's owner.
+        /// Stripe's message for the cardholder.
         message: String,
-        /// Stripe's reason: `insufficient_funds`.
+        /// Stripe's decline code: `insufficient_funds`.
         code: String,
-        /// The card, if Stripe describes it.
+        /// The card, if Stripe returns it.
         card: Option<Card>,
     },
-    /// Stripe rejected the request, with this message. Nothing was done.
+    /// Stripe rejected the request with this message. Nothing was done.
     #[error("Stripe rejected the request: {0}")]
     Invalid(String),
-    /// There was no response, or none that tells the outcome. Repeating the call does.
+    /// The outcome is unknown. Repeat the call to learn it.
     #[error("Stripe is unavailable")]
     Unavailable(#[source] BoxError),
 }

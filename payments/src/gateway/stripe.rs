@@ -1,10 +1,10 @@
-//! Stripe's HTTP API: <https://docs.stripe.com/api/payment_intents>.
+//! The adapter for Stripe's HTTP API: <https://docs.stripe.com/api/payment_intents>.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use common::ids::PaymentId;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -12,50 +12,50 @@ use serde::de::DeserializeOwned;
 
 use super::{Authorise, Authorised, Card, GatewayError, PaymentGateway};
 
-/// Where Stripe's API answers.
+/// The base URL of Stripe's API.
 pub const API_BASE: &str = "https://api.stripe.com";
 
-/// The version of the API that this speaks, whatever the account's default is.
+/// The version of the API that this adapter uses, independent of the account's default.
 const VERSION_HEADER: HeaderName = HeaderName::from_static("stripe-version");
 const API_VERSION: HeaderValue = HeaderValue::from_static("2024-06-20");
 
-/// How long Stripe may take to answer.
+/// How long Stripe may take to respond.
 pub const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long it may take to get a connection.
+/// How long it may take to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Idle connections are closed before the other side does it, which a request on its way would meet.
+/// How long to keep idle connections: less than Stripe does, so that no request is sent on one that it is closing.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A way to Stripe, with connections of its own that are kept open.
+/// A client of Stripe with a connection pool.
 pub struct StripeGateway {
     client: Client,
     intents: String,
     refunds: String,
 }
 
-/// Why there is no way to Stripe.
+/// The error of creating a [`StripeGateway`].
 #[derive(Debug, thiserror::Error)]
 pub enum StripeGatewayError {
-    /// There is no key.
-    #[error("STRIPE_KEY is not set: name your secret key, or sk_test_anything for the simulator at STRIPE_API_BASE")]
-    NoKey,
-    /// The key holds what can not be sent.
-    #[error("STRIPE_KEY is not a key of Stripe's")]
-    Key,
-    /// The HTTP client can not be made: without certificates to trust, most likely.
-    #[error("could not prepare HTTPS")]
+    /// No key is configured.
+    #[error("STRIPE_KEY is not set: use your secret key, or sk_test_anything for the simulator at STRIPE_API_BASE")]
+    MissingKey,
+    /// The key contains characters that an HTTP header cannot.
+    #[error("STRIPE_KEY is not a Stripe key")]
+    InvalidKey(#[source] InvalidHeaderValue),
+    /// The HTTP client cannot be created, most likely because the machine trusts no certificates.
+    #[error("could not set up HTTPS, check the machine's CA certificates")]
     Client(#[from] reqwest::Error),
 }
 
 impl StripeGateway {
-    /// A way to the API at `base`, whose paths begin with `/v1/`.
+    /// Creates a client of the API at `base`, which `/v1/…` is appended to.
     pub fn new(base: &Url, key: &SecretString) -> Result<Self, StripeGatewayError> {
-        // Another provider that is there already is as good.
+        // Fails if a provider is already installed, which serves as well.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let bearer = format!("Bearer {}", key.expose_secret());
-        let mut bearer = HeaderValue::try_from(bearer).map_err(|_| StripeGatewayError::Key)?;
+        let mut bearer = HeaderValue::try_from(bearer).map_err(StripeGatewayError::InvalidKey)?;
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer), (VERSION_HEADER, API_VERSION)]);
         let mut client = Client::builder()
@@ -66,7 +66,7 @@ impl StripeGateway {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(redirect::Policy::none());
         if base.scheme() == "http" {
-            // A stand-in close by: it needs neither a proxy nor the machine's certificates.
+            // A simulator, usually on loopback: no proxy, and no certificates to load.
             client = client.no_proxy().tls_certs_only([]);
         }
         let base = base.as_str().trim_end_matches('/');
@@ -77,28 +77,33 @@ impl StripeGateway {
         })
     }
 
-    /// Sends a request under an idempotency key, which makes it one however often it is sent.
-    async fn post<T: DeserializeOwned>(&self, url: &str, key: String, form: &[(&str, &str)]) -> Result<T, Refused> {
+    /// Sends a request with an idempotency key: Stripe executes it once, however often it is sent.
+    async fn post<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        key: String,
+        form: &[(&str, &str)],
+    ) -> Result<T, RequestError> {
         let request = self.client.post(url).header("idempotency-key", key).form(form);
         let response = request.send().await.map_err(unavailable)?;
         if !response.status().is_success() {
-            return Err(Refused::Answered(response.status(), error(response).await?));
+            return Err(RequestError::Rejected(response.status(), rejection(response).await?));
         }
         response.json().await.map_err(|error| unavailable(error).into())
     }
 }
 
-async fn error(response: Response) -> Result<StripeError, GatewayError> {
+async fn rejection(response: Response) -> Result<StripeError, GatewayError> {
     let status = response.status();
-    let no_reason =
-        |source: reqwest::Error| GatewayError::unavailable(NoReason { status, source: source.without_url() });
-    Ok(response.json::<ErrorBody>().await.map_err(no_reason)?.error)
+    let invalid = |source: reqwest::Error| InvalidErrorBody { status, source: source.without_url() };
+    let body: ErrorBody = response.json().await.map_err(|error| GatewayError::unavailable(invalid(error)))?;
+    Ok(body.error)
 }
 
-/// A failure that does not say why.
+/// An error response that is not in Stripe's format, for example from a proxy.
 #[derive(Debug, thiserror::Error)]
-#[error("status {status} without a reason")]
-struct NoReason {
+#[error("response with status {status} and an invalid error body")]
+struct InvalidErrorBody {
     status: StatusCode,
     source: reqwest::Error,
 }
@@ -118,7 +123,7 @@ impl PaymentGateway for StripeGateway {
             ("capture_method", "manual"),
             ("confirm", "true"),
             ("payment_method_types[]", "card"),
-            // A card that asks for a further step is declined.
+            // Decline cards that require a further step.
             ("error_on_requires_action", "true"),
             ("metadata[order_id]", &order_id),
             ("metadata[payment_id]", &payment_id),
@@ -131,7 +136,7 @@ impl PaymentGateway for StripeGateway {
         }
         let intent: Intent = self.post(&self.intents, format!("{payment}-authorise"), &form).await?;
         if intent.status != REQUIRES_CAPTURE {
-            // In every other status of a new intent nothing is held.
+            // In every other status nothing is held.
             let message = "Your card was declined.".to_owned();
             return Err(GatewayError::Declined { message, code: intent.status, card: None });
         }
@@ -141,23 +146,23 @@ impl PaymentGateway for StripeGateway {
 
     async fn capture(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError> {
         let url = format!("{}/{stripe_id}/capture", self.intents);
-        let reply: Result<IntentStatus, Refused> = self.post(&url, format!("{payment}-capture"), &[]).await;
-        reply.map(|_| ()).or_else(|refused| refused.unless_intent_is(SUCCEEDED))
+        let result: Result<IntentStatus, _> = self.post(&url, format!("{payment}-capture"), &[]).await;
+        result.map(drop).or_else(|error| error.ok_if_intent_is(SUCCEEDED))
     }
 
     async fn void(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError> {
         let url = format!("{}/{stripe_id}/cancel", self.intents);
-        let reply: Result<IntentStatus, Refused> = self.post(&url, format!("{payment}-void"), &[]).await;
-        reply.map(|_| ()).or_else(|refused| refused.unless_intent_is(CANCELED))
+        let result: Result<IntentStatus, _> = self.post(&url, format!("{payment}-void"), &[]).await;
+        result.map(drop).or_else(|error| error.ok_if_intent_is(CANCELED))
     }
 
     async fn refund(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError> {
         let form = [("payment_intent", stripe_id)];
-        let reply: Result<Refund, Refused> = self.post(&self.refunds, format!("{payment}-refund"), &form).await;
-        match reply {
+        let result: Result<Refund, _> = self.post(&self.refunds, format!("{payment}-refund"), &form).await;
+        match result {
             Ok(_) => Ok(()),
-            Err(Refused::Answered(_, error)) if error.code.as_deref() == Some("charge_already_refunded") => Ok(()),
-            Err(refused) => Err(refused.into()),
+            Err(RequestError::Rejected(_, error)) if error.code.as_deref() == Some("charge_already_refunded") => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 }
@@ -166,33 +171,37 @@ const REQUIRES_CAPTURE: &str = "requires_capture";
 const SUCCEEDED: &str = "succeeded";
 const CANCELED: &str = "canceled";
 
-/// A request that did not succeed.
-enum Refused {
-    Answered(StatusCode, StripeError),
-    Unanswered(GatewayError),
+/// The error of a request to Stripe.
+enum RequestError {
+    /// Stripe rejected the request.
+    Rejected(StatusCode, StripeError),
+    /// There was no valid response.
+    Failed(GatewayError),
 }
 
-impl Refused {
-    /// Keys are forgotten after a day at Stripe; then what was done long ago looks like a mistake.
-    fn unless_intent_is(self, status: &str) -> Result<(), GatewayError> {
+impl RequestError {
+    /// Treats a rejected request as successful if the intent already has this status.
+    ///
+    /// Stripe forgets idempotency keys after a day. A repeated request is then rejected because it was executed before.
+    fn ok_if_intent_is(self, status: &str) -> Result<(), GatewayError> {
         match self {
-            Self::Answered(_, StripeError { payment_intent: Some(intent), .. }) if intent.status == status => Ok(()),
-            refused => Err(refused.into()),
+            Self::Rejected(_, StripeError { payment_intent: Some(intent), .. }) if intent.status == status => Ok(()),
+            error => Err(error.into()),
         }
     }
 }
 
-impl From<GatewayError> for Refused {
+impl From<GatewayError> for RequestError {
     fn from(error: GatewayError) -> Self {
-        Self::Unanswered(error)
+        Self::Failed(error)
     }
 }
 
-impl From<Refused> for GatewayError {
-    fn from(refused: Refused) -> Self {
-        let (status, error) = match refused {
-            Refused::Unanswered(error) => return error,
-            Refused::Answered(status, error) => (status, error),
+impl From<RequestError> for GatewayError {
+    fn from(error: RequestError) -> Self {
+        let (status, error) = match error {
+            RequestError::Failed(error) => return error,
+            RequestError::Rejected(status, error) => (status, error),
         };
         let StripeError { kind, code, decline_code, message, payment_method, .. } = error;
         let message = message.unwrap_or_default();
@@ -203,8 +212,8 @@ impl From<Refused> for GatewayError {
                 card: payment_method.and_then(|payment_method| payment_method.card),
             },
             (400 | 404, "invalid_request_error") => Self::Invalid(message),
-            // 409 and 429: not now. 401 and 403: our key, which people must put right. An idempotency error: asked
-            // before in other words, so what became of it is open.
+            // 409 and 429: try later. 401 and 403: an operator must fix the key. An idempotency error: the key was used
+            // for another request, whose outcome is unknown.
             _ => Self::unavailable(format!("status {status}, {kind}: {message}")),
         }
     }

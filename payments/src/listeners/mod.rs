@@ -1,4 +1,4 @@
-//! How orders affect the money: one file per event.
+//! Events of orders capture or release the money. One file per event.
 
 mod order_cancelled;
 mod order_completed;

@@ -5,7 +5,7 @@ use common::listener::{ListenError, Listener};
 use crate::AppState;
 use crate::settlement::follow_order;
 
-/// Voids or refunds what was paid for a cancelled order.
+/// Voids or refunds the payment of a cancelled order.
 pub(crate) struct OrderCancelledListener;
 
 #[async_trait]
@@ -13,7 +13,7 @@ impl Listener<AppState> for OrderCancelledListener {
     type Event = OrderCancelled;
     const NAME: &'static str = "payments_order-cancelled";
 
-    /// Updates the copy before it looks for a payment: a payment that starts later reads the updated copy.
+    /// Updates the copy before it looks for a payment, so that a payment that starts later sees the cancellation.
     async fn on_message(app: &AppState, event: OrderCancelled) -> Result<(), ListenError> {
         let order = app.orders.apply(event).await?;
         Ok(follow_order(app, &order).await?)

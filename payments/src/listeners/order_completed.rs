@@ -5,7 +5,7 @@ use common::listener::{ListenError, Listener};
 use crate::AppState;
 use crate::settlement::follow_order;
 
-/// Captures what was authorised for a complete order.
+/// Captures the payment of a complete order.
 pub(crate) struct OrderCompletedListener;
 
 #[async_trait]

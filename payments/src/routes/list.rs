@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfOrder {
     }
 }
 
-/// A payment as its buyer sees it.
+/// A payment, for its buyer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PaymentView {

@@ -3,8 +3,9 @@ use std::time::Duration;
 use common::events::Subject;
 use serde_json::json;
 use testing::Reply;
+use testing::builders::{RESERVATION, order_cancelled, order_completed};
 
-use crate::{Fault, PaymentsApp, cancelled, completed, unknown_order};
+use crate::{Fault, PaymentsApp, unknown_order};
 
 const TOKEN: (&str, &str) = ("token", "Token must be provided");
 const ORDER_ID: (&str, &str) = ("orderId", "OrderId must be provided");
@@ -21,12 +22,12 @@ async fn paying_authorises_the_price_and_announces_it() {
         app.service.published().await,
         [(Subject::PaymentCreated, json!({"id": body["id"], "orderId": order.id, "stripeId": stored["stripeId"]}))]
     );
-    // Held, not taken.
+    // Held, not captured.
     assert_eq!(app.stripe.intents().await, [[""; 0]]);
 }
 
 #[tokio::test]
-async fn payment_methods_are_as_good_as_tokens_and_white_space_is_trimmed() {
+async fn tokens_and_payment_methods_are_accepted_and_trimmed() {
     let app = PaymentsApp::start().await;
     for (token, brand, last4) in
         [(" tok_visa\n", "visa", "4242"), ("pm_card_visa", "visa", "4242"), ("tok_amex", "amex", "8431")]
@@ -38,17 +39,17 @@ async fn payment_methods_are_as_good_as_tokens_and_white_space_is_trimmed() {
 }
 
 #[tokio::test]
-async fn nobody_pays_without_a_session() {
+async fn paying_requires_a_session() {
     let app = PaymentsApp::start().await;
-    // Session before body.
+    // The session is checked before the body.
     app.service.post("/api/payments").json(&json!({})).send().await.expect_error(401, "Not authorized");
 }
 
 #[tokio::test]
-async fn token_and_order_id_are_checked_together() {
+async fn invalid_fields_are_reported_together() {
     let app = PaymentsApp::start().await;
     let id = unknown_order();
-    for (body, wrong) in [
+    for (body, invalid) in [
         (json!({}), &[TOKEN, ORDER_ID][..]),
         (json!({"token": " ", "orderId": "1"}), &[TOKEN, ORDER_ID]),
         (json!({"token": 1, "orderId": id}), &[TOKEN]),
@@ -57,7 +58,7 @@ async fn token_and_order_id_are_checked_together() {
         (json!({"token": "tok_visa", "orderId": 1}), &[ORDER_ID]),
         (json!({"token": "tok_visa", "orderId": "x".repeat(24)}), &[ORDER_ID]),
     ] {
-        app.service.post("/api/payments").by(&app.ann).json(&body).send().await.expect_invalid(wrong);
+        app.service.post("/api/payments").by(&app.ann).json(&body).send().await.expect_invalid(invalid);
     }
     let post = || app.service.post("/api/payments").by(&app.ann);
     post().json(&json!([])).send().await.expect_error(400, "Request body is not valid JSON");
@@ -65,14 +66,14 @@ async fn token_and_order_id_are_checked_together() {
 }
 
 #[tokio::test]
-async fn existence_ownership_and_state_are_checked_in_this_order() {
+async fn existence_is_checked_before_ownership_and_ownership_before_state() {
     let app = PaymentsApp::start().await;
     let body = json!({"token": "tok_visa", "orderId": unknown_order()});
     app.service.post("/api/payments").by(&app.ann).json(&body).send().await.expect_error(404, "Not Found");
 
-    // Foreign and expired: foreign.
+    // Somebody else's order, and expired: only the former counts.
     let order = app.order().await;
-    app.env.clock.advance(crate::RESERVATION);
+    app.env.clock.advance(RESERVATION);
     let body = json!({"token": "tok_visa", "orderId": order.id});
     let bob = app.env.user("bob");
     app.service.post("/api/payments").by(&bob).json(&body).send().await.expect_error(401, "Not authorized");
@@ -80,9 +81,9 @@ async fn existence_ownership_and_state_are_checked_in_this_order() {
 }
 
 #[tokio::test]
-async fn an_order_that_is_still_on_its_way_is_waited_for() {
+async fn paying_waits_for_an_order_that_is_about_to_arrive() {
     let app = PaymentsApp::start().await;
-    let order = app.order_on_its_way();
+    let order = app.undelivered_order();
     let (paid, ()) = tokio::join!(app.pay(&order), async {
         tokio::task::yield_now().await;
         app.service.deliver(&order).await;
@@ -91,19 +92,19 @@ async fn an_order_that_is_still_on_its_way_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_order_that_has_ended_is_not_paid_for() {
+async fn an_order_that_has_ended_cannot_be_paid_for() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
-    app.service.deliver(&cancelled(&order)).await;
+    app.service.deliver(&order_cancelled(&order)).await;
     app.pay(&order).await.expect_error(400, "Cannot pay for a cancelled order");
 
     let order = app.order().await;
     app.pay(&order).await.expect(201);
     app.pay(&order).await.expect_error(400, "Order is already paid");
-    app.service.deliver(&completed(&order)).await;
+    app.service.deliver(&order_completed(&order)).await;
     app.pay(&order).await.expect_error(400, "Order is already paid");
-    // Paid for, whatever the time.
-    app.env.clock.advance(crate::RESERVATION);
+    // Even after its expiry.
+    app.env.clock.advance(RESERVATION);
     app.pay(&order).await.expect_error(400, "Order is already paid");
     assert_eq!(app.stripe.intents().await.len(), 1);
 }
@@ -112,7 +113,7 @@ async fn an_order_that_has_ended_is_not_paid_for() {
 async fn a_late_payer_is_never_charged() {
     let app = PaymentsApp::start().await;
     let (in_time, late) = (app.order().await, app.order().await);
-    app.env.clock.advance(crate::RESERVATION - Duration::from_millis(1));
+    app.env.clock.advance(RESERVATION - Duration::from_millis(1));
     app.pay(&in_time).await.expect(201);
     app.env.clock.advance(Duration::from_millis(1));
     app.pay(&late).await.expect_error(400, "Order has expired");
@@ -121,14 +122,14 @@ async fn a_late_payer_is_never_charged() {
 }
 
 #[tokio::test]
-async fn who_becomes_late_while_the_bank_thinks_is_not_charged_either() {
+async fn an_order_that_expires_during_authorisation_ends_voided() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
-    app.wire.hold_answers();
+    app.gateway.hold_responses();
     let (paid, ()) = tokio::join!(app.pay(&order), async {
-        app.wire.authorisation_answered().await;
-        app.env.clock.advance(crate::RESERVATION);
-        app.wire.let_answers_pass();
+        app.gateway.authorisation_responded().await;
+        app.env.clock.advance(RESERVATION);
+        app.gateway.release_responses();
     });
     paid.expect_error(400, "Order has expired");
     assert_eq!(app.statuses(&order).await, ["voided"]);
@@ -137,7 +138,7 @@ async fn who_becomes_late_while_the_bank_thinks_is_not_charged_either() {
 }
 
 #[tokio::test]
-async fn a_declined_card_is_told_in_stripes_words_and_another_may_be_tried() {
+async fn a_decline_returns_stripes_message_and_another_card_may_be_tried() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
     for (token, message) in [
@@ -155,7 +156,7 @@ async fn a_declined_card_is_told_in_stripes_words_and_another_may_be_tried() {
 }
 
 #[tokio::test]
-async fn a_card_that_does_not_exist_is_a_mistake_of_the_client() {
+async fn an_unknown_card_is_a_client_error() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.pay_with(&order, "tok_nope").await.expect_error(400, "No such token: 'tok_nope'");
@@ -165,10 +166,10 @@ async fn a_card_that_does_not_exist_is_a_mistake_of_the_client() {
 }
 
 #[tokio::test]
-async fn without_an_answer_the_outcome_stays_open() {
+async fn a_payment_without_a_response_stays_in_flight() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
-    app.wire.fail([Fault::NotSent]);
+    app.gateway.fail([Fault::NotSent]);
     let reply = app.pay(&order).await;
     assert!(reply.headers.contains_key("retry-after"));
     assert_eq!(reply.expect(503)["errors"][0]["message"], "Something went wrong");
@@ -177,14 +178,14 @@ async fn without_an_answer_the_outcome_stays_open() {
 }
 
 #[tokio::test]
-async fn twenty_payments_at_once_are_one() {
+async fn twenty_concurrent_payments_authorise_once() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
     let body = json!({"token": "tok_visa", "orderId": order.id});
-    let racing: Vec<_> =
+    let requests: Vec<_> =
         (0..20).map(|_| tokio::spawn(app.service.post("/api/payments").by(&app.ann).json(&body).send())).collect();
     let mut paid = 0;
-    for reply in racing {
+    for reply in requests {
         let reply: Reply = reply.await.unwrap();
         if reply.status == 201 {
             paid += 1;
@@ -199,39 +200,39 @@ async fn twenty_payments_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_stop_its_payment() {
+async fn a_client_that_disconnects_does_not_interrupt_its_payment() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
-    app.wire.hold_answers();
+    app.gateway.hold_responses();
     tokio::select! {
-        _ = app.pay(&order) => panic!("it was not to be answered"),
-        () = app.wire.authorisation_answered() => {}
+        _ = app.pay(&order) => panic!("the response was not held"),
+        () = app.gateway.authorisation_responded() => {}
     }
-    app.wire.let_answers_pass();
-    // Without a worker.
+    app.gateway.release_responses();
+    // No worker is running.
     app.wait_for_statuses(&order, &["authorised"]).await;
     assert_eq!(app.service.published().await.len(), 1);
 }
 
 #[tokio::test]
-async fn an_order_cancelled_while_the_bank_thinks_ends_voided() {
+async fn an_order_cancelled_during_authorisation_ends_voided() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
-    app.wire.hold_answers();
+    app.gateway.hold_responses();
     let (paid, ()) = tokio::join!(app.pay(&order), async {
-        app.wire.authorisation_answered().await;
-        app.service.deliver_once(&cancelled(&order)).await.expect_err("an attempt is in flight");
-        app.wire.let_answers_pass();
+        app.gateway.authorisation_responded().await;
+        app.service.deliver_once(&order_cancelled(&order)).await.expect_err("a payment is in flight");
+        app.gateway.release_responses();
     });
     paid.expect_error(400, "Cannot pay for a cancelled order");
     assert_eq!(app.statuses(&order).await, ["voided"]);
     assert_eq!(app.stripe.intents().await, [["cancel"]]);
     assert!(app.service.published().await.is_empty());
-    app.service.deliver(&cancelled(&order)).await;
+    app.service.deliver(&order_cancelled(&order)).await;
 }
 
 #[tokio::test]
-async fn tokens_are_not_kept() {
+async fn tokens_are_deleted_once_the_outcome_is_known() {
     let app = PaymentsApp::start().await;
     let tokens = ["tok_visa", "tok_chargeDeclined", "tok_nope"];
     for token in tokens {

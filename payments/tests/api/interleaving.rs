@@ -1,4 +1,4 @@
-//! Money follows the order, in whatever order things happen.
+//! Money follows the order under every interleaving of steps and faults.
 
 use std::time::Duration;
 
@@ -6,37 +6,38 @@ use common::clock::Clock;
 use common::events::{OrderCreated, OrderStatus};
 use proptest::prelude::*;
 use serde_json::json;
+use testing::builders::{order_cancelled, order_completed};
 use testing::{Reply, Workers};
 use tokio::task::JoinHandle;
 
-use crate::{Fault, PaymentsApp, cancelled, completed};
+use crate::{Fault, PaymentsApp};
 
-/// Something that happens.
+/// One step of a scenario.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The buyer pays, and this happens to the next two requests to Stripe.
+    /// The buyer pays, with these faults of the next two requests to Stripe.
     Pay(&'static str, [Option<Fault>; 2]),
-    /// The same, without waiting for the end of it.
+    /// The buyer begins to pay. The next steps run concurrently.
     BeginToPay(&'static str, [Option<Fault>; 2]),
-    /// The orders service hears of payments.
-    Hear,
+    /// The orders service handles `payment:created`.
+    Complete,
     /// The buyer cancels.
     Cancel,
-    /// Time is up.
+    /// The order expires.
     Expire,
-    /// What became of the order is delivered, once.
+    /// The end of the order is delivered once.
     Deliver,
-    /// The service is started anew, while requests to the old one may still be under way.
+    /// The service restarts while requests to the old instance may be in flight.
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let fault = || prop_oneof![3 => Just(None), 1 => Just(Some(Fault::NotSent)), 1 => Just(Some(Fault::AnswerLost))];
+    let fault = || prop_oneof![3 => Just(None), 1 => Just(Some(Fault::NotSent)), 1 => Just(Some(Fault::ResponseLost))];
     let token = || prop_oneof![4 => Just("tok_visa"), 1 => Just("tok_chargeDeclined")];
     prop_oneof![
         2 => (token(), [fault(), fault()]).prop_map(|(token, faults)| Step::Pay(token, faults)),
         2 => (token(), [fault(), fault()]).prop_map(|(token, faults)| Step::BeginToPay(token, faults)),
-        2 => Just(Step::Hear),
+        2 => Just(Step::Complete),
         1 => Just(Step::Cancel),
         1 => Just(Step::Expire),
         3 => Just(Step::Deliver),
@@ -44,8 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The orders service, as far as it matters here, around the payments service.
-struct World {
+/// The payments service and a model of the orders service.
+struct Scenario {
     app: PaymentsApp,
     order: OrderCreated,
     status: OrderStatus,
@@ -54,7 +55,7 @@ struct World {
     replies: Vec<Reply>,
 }
 
-impl World {
+impl Scenario {
     async fn new() -> Self {
         let mut app = PaymentsApp::start().await;
         let order = app.order().await;
@@ -62,19 +63,19 @@ impl World {
         Self { app, order, status: OrderStatus::Created, workers, paying: Vec::new(), replies: Vec::new() }
     }
 
-    async fn happen(&mut self, step: Step) {
+    async fn run(&mut self, step: Step) {
         match step {
             Step::Pay(token, faults) => {
-                self.app.wire.fail(faults);
+                self.app.gateway.fail(faults);
                 self.replies.push(self.app.pay_with(&self.order, token).await);
             }
             Step::BeginToPay(token, faults) => {
-                self.app.wire.fail(faults);
+                self.app.gateway.fail(faults);
                 let body = json!({"token": token, "orderId": self.order.id});
                 let request = self.app.service.post("/api/payments").by(&self.app.ann).json(&body);
                 self.paying.push(tokio::spawn(request.send()));
             }
-            Step::Hear => {
+            Step::Complete => {
                 if !self.app.service.published().await.is_empty() && self.status == OrderStatus::Created {
                     self.status = OrderStatus::Complete;
                 }
@@ -101,27 +102,29 @@ impl World {
         }
     }
 
+    /// Delivers the end of the order, if any. Returns whether it was handled.
     async fn deliver(&self) -> bool {
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => true,
-            OrderStatus::Cancelled => self.app.service.deliver_once(&cancelled(&self.order)).await.is_ok(),
-            OrderStatus::Complete => self.app.service.deliver_once(&completed(&self.order)).await.is_ok(),
+            OrderStatus::Cancelled => self.app.service.deliver_once(&order_cancelled(&self.order)).await.is_ok(),
+            OrderStatus::Complete => self.app.service.deliver_once(&order_completed(&self.order)).await.is_ok(),
         }
     }
 
-    /// Lets everything that has begun come to its end.
-    async fn come_to_rest(&mut self) {
+    /// Finishes the requests in flight and settles every payment.
+    async fn settle(&mut self) {
         for paying in self.paying.drain(..) {
             self.replies.push(paying.await.expect("a reply"));
         }
-        self.app.wire.faults.lock().expect("no poison").clear();
+        self.app.gateway.faults.lock().expect("no poison").clear();
         let app = &self.app;
         app.wait_for(async || {
             app.env.clock.advance(Duration::from_secs(1));
-            !app.statuses(&self.order).await.contains(&"processing".to_owned())
+            let statuses = app.statuses(&self.order).await;
+            !statuses.iter().any(|status| status == "processing" || status == "voiding")
         })
         .await;
-        self.happen(Step::Hear).await;
+        self.run(Step::Complete).await;
         assert!(self.deliver().await && self.deliver().await);
     }
 
@@ -144,15 +147,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn captured_means_complete_and_cancelled_means_free(steps in prop::collection::vec(step(), 1..12)) {
+    fn money_is_captured_for_complete_orders_and_released_otherwise(steps in prop::collection::vec(step(), 1..12)) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut world = World::new().await;
+            let mut scenario = Scenario::new().await;
             for step in steps {
-                world.happen(step).await;
+                scenario.run(step).await;
             }
-            world.come_to_rest().await;
-            world.check().await;
+            scenario.settle().await;
+            scenario.check().await;
         });
     }
 }

@@ -27,17 +27,17 @@ async fn the_payments_of_an_order_are_listed_newest_first() {
 }
 
 #[tokio::test]
-async fn a_card_that_is_not_known_yet_is_null() {
+async fn an_unknown_card_is_null() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
-    app.wire.fail([Fault::AnswerLost]);
+    app.gateway.fail([Fault::ResponseLost]);
     app.pay(&order).await.expect(503);
     let payments = app.payments(&order).await;
     assert_eq!((&payments[0]["status"], &payments[0]["card"]), (&json!("processing"), &json!(null)));
 }
 
 #[tokio::test]
-async fn session_order_id_existence_and_ownership_are_checked_in_this_order() {
+async fn session_order_id_existence_and_ownership_are_checked_in_order() {
     let app = PaymentsApp::start().await;
     app.service.get("/api/payments").send().await.expect_error(401, "Not authorized");
     for query in ["", "?orderId=", "?orderId=1", "?orderid=0123456789abcdef01234567", "?orderId=%ff"] {

@@ -1,4 +1,4 @@
-//! The payments service: its router, listeners and worker on a database of its own, over the Stripe simulator.
+//! Tests of the payments service on an embedded store and the Stripe simulator.
 
 mod create;
 mod gateway;
@@ -15,26 +15,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clock::{Clock, Timestamp};
-use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, TicketRef};
-use common::ids::{OrderId, PaymentId, TicketId};
-use common::money::Money;
+use common::events::OrderCreated;
+use common::ids::{OrderId, PaymentId};
 use common::store::{Database, Find};
 use engines::sqlite::SqliteStore;
 use payments::gateway::stripe::StripeGateway;
 use payments::gateway::{Authorise, Authorised, GatewayError, PaymentGateway};
 use serde_json::{Value, json};
+use testing::builders::order_created;
 use testing::{Reply, TestApp, TestEnv, TestUser};
 use tokio::sync::Semaphore;
-
-/// How long an order can be paid for.
-const RESERVATION: Duration = Duration::from_secs(900);
 
 struct PaymentsApp {
     env: TestEnv,
     service: TestApp,
     database: Database,
     stripe: Stripe,
-    wire: Arc<Wire>,
+    gateway: Arc<FaultyGateway>,
     ann: TestUser,
 }
 
@@ -42,37 +39,29 @@ impl PaymentsApp {
     async fn start() -> Self {
         let env = TestEnv::new();
         let stripe = Stripe::start().await;
-        let wire = Arc::new(Wire::to(&stripe));
+        let gateway = Arc::new(FaultyGateway::new(&stripe));
         let database = env.database(|file| SqliteStore::open(file, payments::SCHEMAS));
-        let service = payments::service(&database, env.sessions.clone(), wire.clone());
+        let service = payments::service(&database, env.sessions.clone(), gateway.clone());
         let service = TestApp::new(service, Some(database.clone()));
         let ann = env.user("ann");
-        Self { env, service, database, stripe, wire, ann }
+        Self { env, service, database, stripe, gateway, ann }
     }
 
-    /// Puts another instance of the service in the place of this one.
+    /// Replaces the service by a new instance on the same database. Requests to the old one continue.
     fn restart(&mut self) {
-        let service = payments::service(&self.database, self.env.sessions.clone(), self.wire.clone());
+        let service = payments::service(&self.database, self.env.sessions.clone(), self.gateway.clone());
         self.service = TestApp::new(service, Some(self.database.clone()));
     }
 
-    /// A new order of Ann's over 19.99 dollars, heard of.
+    /// Delivers a new order of Ann's for 19.99 dollars.
     async fn order(&self) -> OrderCreated {
-        let order = self.order_on_its_way();
+        let order = self.undelivered_order();
         self.service.deliver(&order).await;
         order
     }
 
-    fn order_on_its_way(&self) -> OrderCreated {
-        let now = self.env.clock.now();
-        OrderCreated {
-            id: OrderId::generate(now),
-            version: 0,
-            status: OrderStatus::Created,
-            user_id: self.ann.id,
-            expires_at: now.plus(RESERVATION),
-            ticket: OrderedTicket { id: TicketId::generate(now), price: Money::from_cents(1999) },
-        }
+    fn undelivered_order(&self) -> OrderCreated {
+        OrderCreated { user_id: self.ann.id, ..order_created(self.env.clock.now()) }
     }
 
     async fn pay_with(&self, order: &OrderCreated, token: &str) -> Reply {
@@ -88,14 +77,14 @@ impl PaymentsApp {
         self.service.get(&format!("/api/payments?orderId={}", order.id)).by(&self.ann).send().await.expect(200)
     }
 
-    /// The statuses of the attempts to pay for an order, the newest first.
+    /// The statuses of an order's payments, newest first.
     async fn statuses(&self, order: &OrderCreated) -> Vec<String> {
         let payments = self.payments(order).await;
         let status = |payment: &Value| payment["status"].as_str().expect("a status").to_owned();
         payments.as_array().expect("an array").iter().map(status).collect()
     }
 
-    /// Waits until the attempts to pay for an order stand so, while the clock goes on.
+    /// Advances the clock until an order's payments have these statuses.
     async fn wait_for_statuses(&self, order: &OrderCreated, expected: &[&str]) {
         self.wait_for(async || {
             self.env.clock.advance(Duration::from_secs(1));
@@ -104,29 +93,21 @@ impl PaymentsApp {
         .await;
     }
 
-    /// Waits until something is so.
-    async fn wait_for(&self, is_so: impl AsyncFn() -> bool) {
+    /// Polls until the condition holds.
+    async fn wait_for(&self, condition: impl AsyncFn() -> bool) {
         let reached = async {
-            while !is_so().await {
+            while !condition().await {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        let outcome = tokio::time::timeout(Duration::from_secs(20), reached).await;
-        assert!(outcome.is_ok(), "it did not come so; stored is {:?}", self.stored().await);
+        let result = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        assert!(result.is_ok(), "timed out; the stored payments are {:?}", self.stored().await);
     }
 
-    /// Everything that is stored of payments.
+    /// The stored payments, newest first.
     async fn stored(&self) -> Vec<Value> {
         documents(&self.database, payments::SCHEMAS[1]).await
     }
-}
-
-fn cancelled(order: &OrderCreated) -> OrderCancelled {
-    OrderCancelled { id: order.id, version: 1, ticket: TicketRef { id: order.ticket.id } }
-}
-
-fn completed(order: &OrderCreated) -> OrderCompleted {
-    OrderCompleted { id: order.id, version: 1, ticket: TicketRef { id: order.ticket.id } }
 }
 
 async fn documents(database: &Database, schema: &'static common::store::Schema) -> Vec<Value> {
@@ -135,7 +116,7 @@ async fn documents(database: &Database, schema: &'static common::store::Schema) 
     found.iter().map(|document| serde_json::from_str(&document.body).expect("JSON")).collect()
 }
 
-/// The simulator on a port of its own, and the way to it.
+/// A running Stripe simulator and a client for it.
 struct Stripe {
     database: Database,
     gateway: Arc<StripeGateway>,
@@ -152,63 +133,64 @@ impl Stripe {
         Self { database, gateway, _env: env }
     }
 
-    /// What was done to each of its intents whose card was not declined, the newest first.
+    /// The actions on each intent whose card was not declined, newest first.
     async fn intents(&self) -> Vec<Vec<String>> {
         let action = |step: &Value| step["action"].as_str().expect("an action").to_owned();
         let actions = |intent: &Value| intent["steps"].as_array().expect("steps").iter().map(action).collect();
-        let good = |intent: &&Value| !intent["card"].as_str().expect("a card").starts_with("charge_declined");
-        documents(&self.database, stripe_simulator::SCHEMAS[0]).await.iter().filter(good).map(actions).collect()
+        let accepted = |intent: &&Value| !intent["card"].as_str().expect("a card").starts_with("charge_declined");
+        documents(&self.database, stripe_simulator::SCHEMAS[0]).await.iter().filter(accepted).map(actions).collect()
     }
 }
 
-/// What happens to a request to Stripe.
+/// A failure of a request to Stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// It does not get there.
+    /// The request does not arrive.
     NotSent,
-    /// It gets there; the answer gets lost.
-    AnswerLost,
+    /// The request arrives and the response is lost.
+    ResponseLost,
 }
 
-/// The way to Stripe, which can be cut.
-struct Wire {
+/// A gateway to Stripe whose requests can fail.
+struct FaultyGateway {
     stripe: Arc<StripeGateway>,
-    /// What happens to the next requests, in their order.
+    /// The faults of the next requests, in order.
     faults: Mutex<VecDeque<Option<Fault>>>,
-    /// Answers to authorisations wait for permits here.
-    answers: Semaphore,
-    /// Gets a permit for each authorisation that Stripe has answered.
-    answered: Semaphore,
+    /// Each response to an authorisation takes a permit.
+    responses: Semaphore,
+    /// Receives a permit for each authorisation that Stripe has responded to.
+    responded: Semaphore,
 }
 
-impl Wire {
-    fn to(stripe: &Stripe) -> Self {
+impl FaultyGateway {
+    fn new(stripe: &Stripe) -> Self {
         Self {
             stripe: stripe.gateway.clone(),
             faults: Mutex::default(),
-            answers: Semaphore::new(Semaphore::MAX_PERMITS),
-            answered: Semaphore::new(0),
+            responses: Semaphore::new(Semaphore::MAX_PERMITS),
+            responded: Semaphore::new(0),
         }
     }
 
+    /// Makes the next requests fail. `None` lets one succeed.
     fn fail(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
         self.faults.lock().expect("no poison").extend(faults.into_iter().map(Into::into));
     }
 
-    /// Makes the answers to authorisations wait until [`let_answers_pass`](Self::let_answers_pass).
-    fn hold_answers(&self) {
-        self.answers.forget_permits(Semaphore::MAX_PERMITS);
+    /// Delays responses to authorisations until [`release_responses`](Self::release_responses).
+    fn hold_responses(&self) {
+        self.responses.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    fn let_answers_pass(&self) {
-        self.answers.add_permits(1000);
+    fn release_responses(&self) {
+        self.responses.add_permits(1000);
     }
 
-    /// Waits until Stripe has answered an authorisation.
-    async fn authorisation_answered(&self) {
-        tokio::time::timeout(Duration::from_secs(20), self.answered.acquire())
+    /// Waits until Stripe has responded to an authorisation.
+    async fn authorisation_responded(&self) {
+        tokio::time::timeout(Duration::from_secs(20), self.responded.acquire())
             .await
-            .expect("an answer in time")
+            .expect("a response in time")
             .expect("an open semaphore")
             .forget();
     }
@@ -218,18 +200,18 @@ impl Wire {
         if fault == Some(Fault::NotSent) {
             return Err(GatewayError::unavailable("not sent"));
         }
-        let answer = request.await;
-        if fault == Some(Fault::AnswerLost) { Err(GatewayError::unavailable("answer lost")) } else { answer }
+        let response = request.await;
+        if fault == Some(Fault::ResponseLost) { Err(GatewayError::unavailable("response lost")) } else { response }
     }
 }
 
 #[async_trait]
-impl PaymentGateway for Wire {
+impl PaymentGateway for FaultyGateway {
     async fn authorise(&self, request: &Authorise<'_>) -> Result<Authorised, GatewayError> {
-        let answer = self.send(self.stripe.authorise(request)).await;
-        self.answered.add_permits(1);
-        self.answers.acquire().await.expect("an open semaphore").forget();
-        answer
+        let response = self.send(self.stripe.authorise(request)).await;
+        self.responded.add_permits(1);
+        self.responses.acquire().await.expect("an open semaphore").forget();
+        response
     }
 
     async fn capture(&self, payment: PaymentId, stripe_id: &str) -> Result<(), GatewayError> {
@@ -245,7 +227,7 @@ impl PaymentGateway for Wire {
     }
 }
 
-/// An id whose record, if it existed, would have arrived long ago.
+/// The id of an order that does not exist. It is too old to be waited for.
 fn unknown_order() -> OrderId {
     OrderId::generate(Timestamp::from_millis(0))
 }
