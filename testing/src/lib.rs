@@ -4,6 +4,7 @@
 pub mod contract;
 mod interruptible;
 pub mod servers;
+pub mod system;
 
 use std::fmt::Debug;
 use std::path::Path;
