@@ -4,6 +4,7 @@
 //!   manual clock.
 //! - [`builders`] makes the events of other services.
 //! - [`contract`] holds the suites that every engine of a port passes.
+//! - `system` (feature `system`) runs the binaries and talks to them over HTTP.
 //! - [`servers`] starts real database and broker servers, and cuts the network to them.
 //! - [`soon`] and [`wait_until`] wait without fixed sleeps.
 
@@ -14,6 +15,8 @@ mod env;
 mod interruptible;
 mod request;
 pub mod servers;
+#[cfg(feature = "system")]
+pub mod system;
 mod wait;
 
 pub use app::{TestApp, Workers};

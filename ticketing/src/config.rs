@@ -1,4 +1,4 @@
-//! What the whole system can be told: the variables of its services, each also a flag.
+//! The configuration: the variables of all services, each also a flag.
 
 use std::path::PathBuf;
 
@@ -8,21 +8,21 @@ use secrecy::SecretString;
 
 use crate::dead_letters::DeadLetters;
 
-/// Ticketing: a marketplace for tickets, the whole of it in one process.
+/// Ticketing: a ticket marketplace in one process.
 ///
-/// Every service runs on SQLite files in one directory; there is nothing to install and nothing to configure. Anyone
-/// lists a ticket, anyone buys one; buying reserves it for fifteen minutes, unpaid it is released. Without a Stripe key
-/// a simulator takes Stripe's place and no real money moves.
+/// All services run on SQLite files in one directory: nothing to install, nothing to configure. Anyone can list a
+/// ticket. Ordering one reserves it for fifteen minutes; if it is not paid for by then, it goes back on sale. Without a
+/// Stripe key a simulator stands in for Stripe, and no real money moves.
 #[derive(Parser, Debug)]
 #[command(
     version,
     after_help = "Examples:
   ticketing                                  everything on http://127.0.0.1:3000/api, data in ./data
   ticketing --order-expiration-seconds 5     watch reservations expire
-  ticketing dead-letters list                what listeners rejected; also while the system runs
+  ticketing dead-letters list                events that listeners rejected
   PORT=8080 DATA_DIR=/var/lib/ticketing STRIPE_KEY=sk_live_... ticketing
 
-Secrets belong into the environment, not on the command line, where every user of the machine sees them."
+Pass secrets in the environment. Every user of the machine can read the command line."
 )]
 pub(crate) struct Config {
     #[command(subcommand)]
@@ -36,11 +36,11 @@ pub(crate) struct Config {
     #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
     pub(crate) admin_port: u16,
 
-    /// Directory of all data. Made if it is missing; belongs to one process at a time.
+    /// Directory of all data; created if missing, used by one process at a time.
     #[arg(long, env = "DATA_DIR", global = true, default_value = "./data", value_name = "DIRECTORY")]
     pub(crate) data_dir: PathBuf,
 
-    /// Key that signs sessions. Without it one is made and kept in the data directory.
+    /// Key that signs sessions [default: generated, stored in the data directory].
     #[arg(long, env = "JWT_KEY", hide_env_values = true, value_parser = common::config::secret, value_name = "SECRET")]
     pub(crate) jwt_key: Option<SecretString>,
 
@@ -57,17 +57,17 @@ pub(crate) struct Config {
     pub(crate) log: LogConfig,
 }
 
-/// What to do other than to run the system.
+/// What to do instead of running the system.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Lists, shows, replays or drops events that a listener rejected; also while the system runs.
+    /// Lists, shows, replays or drops events that listeners rejected. The system may be running.
     DeadLetters(DeadLetters),
 }
 
 impl Config {
-    /// Reads the command line and the environment; ends the program with a message when they are wrong.
+    /// Reads the command line and the environment. Exits with a message if they are invalid.
     pub(crate) fn read() -> Self {
-        // On one's own machine there is no HTTPS, and a browser would not send a secure cookie.
+        // Without HTTPS, as on a developer's machine, browsers do not send secure cookies.
         read(Self::command().mut_arg("cookie_secure", |flag| flag.default_value("false")))
     }
 }

@@ -1,23 +1,35 @@
-//! The whole marketplace in one process, on engines that are built in: nothing else to install.
+//! The whole marketplace in one process, on embedded engines.
 
 mod config;
 mod data;
 mod dead_letters;
 mod system;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use common::config::LogFormat;
+use common::error::chain;
 use common::service::install_metrics;
 
 use config::{Command, Config};
 use system::System;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let mut config = Config::read();
+async fn main() -> ExitCode {
+    match run(Config::read()).await {
+        Ok(code) => code,
+        // Not returned from `main`, which would print several lines, and a backtrace if RUST_BACKTRACE is set.
+        Err(error) => {
+            let _closed = writeln!(io::stderr(), "error: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     if let Some(Command::DeadLetters(dead_letters)) = config.command.take() {
-        // What it does is told by what it prints.
+        // Its output is the result; logs are only for problems.
         config.log.rust_log.get_or_insert("warn".into());
         config.log.init(LogFormat::Pretty);
         return dead_letters.run(&config.data_dir).await;

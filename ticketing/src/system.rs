@@ -1,4 +1,4 @@
-//! Puts the services together on embedded engines.
+//! Builds all services on embedded engines.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,12 +22,13 @@ use crate::data::{DataDirectory, EVENTS};
 pub(crate) struct System {
     services: Vec<Service>,
     bus: Arc<dyn Bus>,
-    money: String,
+    /// Where payments go, for the banner.
+    payments: String,
     data: DataDirectory,
 }
 
 impl System {
-    /// Opens the data directory and puts the services together upon it.
+    /// Opens the data directory and builds the services.
     pub(crate) async fn open(config: &Config) -> anyhow::Result<Self> {
         let data = DataDirectory::open(&config.data_dir)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -37,7 +38,7 @@ impl System {
         let jobs = Arc::new(SqliteJobs::open(&data.file("expiration.db"))?);
         let database = |name: &str, schemas: &[&Schema]| open(&data.file(name), schemas, &clock);
         let simulator = || database("stripe-simulator.db", stripe_simulator::SCHEMAS);
-        let (gateway, money) = gateway(&config.stripe, simulator).await?;
+        let (gateway, payments) = gateway(&config.stripe, simulator).await?;
         let services = vec![
             auth::service(&database("auth.db", auth::SCHEMAS)?, sessions.clone(), config.auth.clone()),
             tickets::service(&database("tickets.db", tickets::SCHEMAS)?, sessions.clone()),
@@ -45,14 +46,14 @@ impl System {
             payments::service(&database("payments.db", payments::SCHEMAS)?, sessions, gateway),
             expiration::service(jobs, bus.clone(), clock.clone()),
         ];
-        Ok(Self { services, bus, money, data })
+        Ok(Self { services, bus, payments, data })
     }
 
     /// Runs until a signal.
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<Exit> {
-        let Self { services, bus, money, data } = self;
+        let Self { services, bus, payments, data } = self;
         let ports = Ports { http: Some(config.port), admin: config.admin_port };
-        let ready = |addresses| announce(addresses, &money, data.path());
+        let ready = |addresses| print_banner(addresses, &payments, data.path());
         Ok(run(services, Some(bus), ports, ready).await?)
     }
 }
@@ -61,7 +62,7 @@ fn open(path: &Path, schemas: &[&Schema], clock: &Arc<dyn Clock>) -> anyhow::Res
     Ok(Database::new(Arc::new(SqliteStore::open(path, schemas)?), clock.clone()))
 }
 
-/// The way to Stripe, or to the simulator where there is no key, and the line that says which.
+/// The gateway to Stripe, or to a simulator if there is no key, and a line for the banner that says which.
 async fn gateway(
     config: &StripeConfig,
     simulator: impl FnOnce() -> anyhow::Result<Database>,
@@ -70,17 +71,18 @@ async fn gateway(
         return Ok((config.gateway()?, format!("Stripe's protocol at {}", config.base())));
     }
     if config.stripe_api_base.is_some() {
-        bail!("STRIPE_API_BASE is set and STRIPE_KEY is not; set both, or neither for the simulator");
+        bail!("STRIPE_API_BASE is set but STRIPE_KEY is not; set both, or neither to use the simulator");
     }
     let address = (Ipv4Addr::LOCALHOST, 0).into();
-    let address = stripe_simulator::start(&simulator()?, address).await.context("could not start the simulator")?;
+    let address =
+        stripe_simulator::start(&simulator()?, address).await.context("could not start the Stripe simulator")?;
     let base = format!("http://{address}");
     let simulator = StripeConfig { stripe_key: Some("sk_test_simulator".into()), stripe_api_base: Some(base.parse()?) };
     Ok((simulator.gateway()?, format!("Stripe simulator on {base}: no real money moves")))
 }
 
-/// Tells whoever started it where everything is.
-fn announce(addresses: Addresses, money: &str, data: &Path) {
+/// Prints the addresses and what to try first.
+fn print_banner(addresses: Addresses, payments: &str, data: &Path) {
     let local = |address: SocketAddr| format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())));
     let api = addresses.http.map(local).unwrap_or_default();
     let lines = format!(
@@ -88,13 +90,13 @@ fn announce(addresses: Addresses, money: &str, data: &Path) {
   API       {api}/api
   Admin     {}  (/healthz/live, /healthz/ready, /metrics)
   Data      {}
-  Payments  {money}
+  Payments  {payments}
   Try it    curl -s {api}/api/tickets
 ",
         env!("CARGO_PKG_VERSION"),
         local(addresses.admin),
         data.display(),
     );
-    // Whoever started it may not care to read them.
-    let _unread = io::stdout().write_all(lines.as_bytes());
+    // Standard output may be closed.
+    let _closed = io::stdout().write_all(lines.as_bytes());
 }

@@ -1,15 +1,14 @@
 //! Where a system keeps its data, and how its processes are started.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use testing::servers::{self, Server};
+use testing::system::{Addresses, Binaries, SERVICES, ServerPorts, simulator_url};
 
 use crate::process::Process;
-use crate::services::{self, Ports, Ready, SERVICES};
 
 /// A data directory and, for a spread system, the servers it needs. It outlives the processes of a system.
 pub(crate) struct Deployment {
@@ -37,12 +36,6 @@ pub(crate) struct ProcessSpec {
     pub(crate) ready: fn(&str) -> Option<Addresses>,
 }
 
-/// The addresses of a process that is ready.
-pub(crate) struct Addresses {
-    pub(crate) http: Option<SocketAddr>,
-    pub(crate) admin: SocketAddr,
-}
-
 impl Deployment {
     /// A system in one process.
     pub(crate) fn whole(directory: PathBuf) -> Result<Self> {
@@ -60,10 +53,10 @@ impl Deployment {
         };
         let (mongo, nats, redis) =
             (start(servers::mongo()).await?, start(servers::NATS).await?, start(servers::REDIS).await?);
-        let mut stripe = services::command("stripe-simulator");
+        let mut stripe = binaries().command("stripe-simulator");
         stripe.args(["--port", "0", "--file"]).arg(directory.join("stripe.db"));
         let mut stripe = Process::start(stripe, &directory.join("stripe-simulator.log"))?;
-        let simulator = stripe.wait_for_output(|output| output.lines().find_map(services::simulator)).await?;
+        let simulator = stripe.wait_for_output(simulator_url).await?;
         let servers = Servers { mongo, nats, redis, simulator, _stripe: stripe };
         Ok(Self { directory, servers: Some(servers) })
     }
@@ -90,38 +83,28 @@ impl Deployment {
 
 impl Servers {
     fn service(&self, name: &'static str, api_prefix: Option<&'static str>) -> ProcessSpec {
-        let ports = Ports { mongo: self.mongo.port(), nats: self.nats.port(), redis: self.redis.port() };
-        let mut command = services::service(name, &ports);
+        let ports = ServerPorts { mongo: self.mongo.port(), nats: self.nats.port(), redis: self.redis.port() };
+        let mut command = binaries().service(name, &ports);
         if name == "payments" {
             command.env("STRIPE_API_BASE", &self.simulator);
         }
-        let ready = |output: &str| {
-            let Ready { http, admin, .. } = output.lines().find_map(Ready::parse)?;
-            Some(Addresses { http, admin })
-        };
-        ProcessSpec { name, command, api_prefix, ready }
+        ProcessSpec { name, command, api_prefix, ready: Addresses::from_log }
     }
 }
 
 fn whole(data: &Path) -> ProcessSpec {
-    let mut command = services::command("ticketing");
+    let mut command = binaries().command("ticketing");
     command.args(["--port", "0", "--admin-port", "0", "--data-dir"]).arg(data);
-    let ready = |output: &str| {
-        let address = |label| output.lines().find_map(|line| address(line, label));
-        Some(Addresses { http: Some(address("API")?), admin: address("Admin")? })
-    };
-    ProcessSpec { name: "ticketing", command, api_prefix: Some(""), ready }
+    ProcessSpec { name: "ticketing", command, api_prefix: Some(""), ready: Addresses::from_banner }
 }
 
-/// Parses the address in a start-up line such as `API       http://127.0.0.1:41973/api`.
-fn address(line: &str, label: &str) -> Option<SocketAddr> {
-    let url = line.trim().strip_prefix(label)?.trim_start().strip_prefix("http://")?;
-    url.split(['/', ' ']).next()?.parse().ok()
+fn binaries() -> Binaries {
+    Binaries::beside(env!("CARGO_BIN_EXE_ticketing"))
 }
 
 /// Builds the binaries of all services with this benchmark's profile, into the same directory.
 pub(crate) fn build_services() -> Result<()> {
-    let directory = services::path("ticketing").parent().map(Path::to_owned).unwrap_or_default();
+    let directory = binaries().path("ticketing").parent().map(Path::to_owned).unwrap_or_default();
     let mut command = Command::new(env!("CARGO"));
     command.args(["build", "--workspace", "--bins"]);
     if directory.ends_with("release") {

@@ -20,8 +20,6 @@ mod market;
 
 mod deployment;
 mod process;
-#[path = "../../tests/spread/services.rs"]
-mod services;
 mod system;
 
 mod api;

@@ -18,7 +18,7 @@ use with_nats::Source;
 #[cfg(not(feature = "spread"))]
 use without_nats::Source;
 
-/// Dead letters read together.
+/// The number of dead letters per read.
 const PAGE: usize = 1000;
 
 /// What to do with dead letters, and where to find them.
@@ -79,7 +79,7 @@ impl DeadLetters {
         match self.action {
             Action::List => text = table(&read(&*bus).await?),
             Action::Show { id } => match read(&*bus).await?.iter().find(|letter| letter.id == id) {
-                Some(letter) => text = whole(letter),
+                Some(letter) => text = details(letter),
                 None => note(&id, false, "")?,
             },
             Action::Replay { mut ids, all } => {
@@ -132,7 +132,7 @@ fn table(letters: &[DeadLetter]) -> String {
     rows.iter().map(line).collect()
 }
 
-fn whole(letter: &DeadLetter) -> String {
+fn details(letter: &DeadLetter) -> String {
     let DeadLetter { id, listener, reason, attempts, message } = letter;
     let trace = message.traceparent.as_ref().map_or("", |trace| trace.as_str());
     let lines = [
@@ -155,7 +155,7 @@ fn plain(text: &str) -> String {
 
 fn write(text: &str) -> io::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
-        // The reader has closed the pipe.
+        // The reader closed the pipe, as `head` does.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }

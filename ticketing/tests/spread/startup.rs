@@ -1,44 +1,51 @@
-//! Starting and stopping.
+//! Starting and stopping standalone services.
 
 use std::process::Command;
 use std::time::Duration;
 
 use testing::servers::{self, Server};
+use testing::system::{Addresses, Process, Ticket, http_client, wait_until};
 
-use crate::services::command;
-use crate::spread::{Engines, Process, Spread};
-use crate::support::Ticket;
+use crate::binaries::binaries;
+use crate::engines::Engines;
+use crate::spread::Spread;
 
-/// In every URL of these tests that could be told to somebody.
+/// In every URL that a test passes in, and never in a log.
 const PASSWORD: &str = "hunter2-of-nobody-else";
 
 #[tokio::test]
-async fn a_service_says_what_it_waits_for_and_is_ready_once_that_is_there() {
+async fn a_service_names_the_server_it_waits_for_and_is_ready_once_that_responds() {
     let Some(engines) = Engines::start().await else { return };
     let cases = [
-        ("orders", &engines.mongo.way, "waiting for MongoDB (MONGO_URI)"),
-        ("tickets", &engines.nats.way, "waiting for NATS (NATS_URL)"),
-        ("expiration", &engines.redis.way, "waiting for Redis (REDIS_HOST)"),
+        ("orders", &engines.mongo.proxy, "MongoDB (MONGO_URI)"),
+        ("tickets", &engines.nats.proxy, "NATS (NATS_URL)"),
+        ("expiration", &engines.redis.proxy, "Redis (REDIS_HOST)"),
     ];
-    for (service, way, line) in cases {
-        way.cut();
-        let told_to_stop = Process::start(&mut engines.command(service));
-        told_to_stop.said(|said| said.contains(line).then_some(())).await;
-        told_to_stop.signal("TERM");
-        told_to_stop.refuses().await;
-        let mut process = Process::start(&mut engines.command(service));
-        process.said(|said| said.contains(line).then_some(())).await;
-        way.open();
-        process.ready().await;
-        assert!(!process.output.text().contains("panicked"));
-        // Told again every few seconds, not over and over.
-        let times = process.output.text().matches(line).count();
-        assert!(times < 5, "{times} times");
+    for (service, proxy, server) in cases {
+        proxy.cut();
+        let interrupted = Process::start(&mut engines.command(service));
+        interrupted.wait_for_line(|line| waits_for(line, server)).await;
+        interrupted.signal("TERM");
+        interrupted.expect_failure().await;
+        let process = Process::start(&mut engines.command(service));
+        process.wait_for_line(|line| waits_for(line, server)).await;
+        proxy.open();
+        process.wait_for_output(Addresses::from_log).await;
+        let output = process.output();
+        assert!(!output.contains("panicked"), "{output}");
+        // Once every few seconds.
+        let count = output.lines().filter(|line| waits_for(line, server)).count();
+        assert!(count < 5, "logged {count} times");
     }
 }
 
+/// Whether a line of the log says that a server does not respond yet.
+fn waits_for(line: &str, server: &str) -> bool {
+    line.contains("server not ready, will retry") && line.contains(server)
+}
+
 #[tokio::test]
-async fn a_variable_that_is_missing_is_named_and_no_secret_is_told() {
+async fn a_missing_variable_is_named_and_no_secret_is_printed() {
     let services = [
         ("auth", &["MONGO_URI", "JWT_KEY"][..]),
         ("tickets", &["MONGO_URI", "JWT_KEY", "NATS_URL"]),
@@ -48,7 +55,7 @@ async fn a_variable_that_is_missing_is_named_and_no_secret_is_told() {
     ];
     for (service, variables) in services {
         for missing in variables {
-            let mut command = command(service);
+            let mut command = binaries().command(service);
             for variable in variables.iter().filter(|variable| *variable != missing) {
                 // Nothing listens there.
                 let value = match *variable {
@@ -59,14 +66,14 @@ async fn a_variable_that_is_missing_is_named_and_no_secret_is_told() {
                 };
                 command.env(variable, value);
             }
-            let said = Process::start(command.env("ADMIN_PORT", "0").env("PORT", "0")).refuses().await;
-            assert!(said.contains(missing) && !said.contains(PASSWORD), "{service} without {missing}: {said}");
+            let output = Process::start(command.env("ADMIN_PORT", "0").env("PORT", "0")).expect_failure().await;
+            assert!(output.contains(missing) && !output.contains(PASSWORD), "{service} without {missing}: {output}");
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_refused_at_once_and_no_secret_is_told() {
+async fn a_malformed_variable_is_rejected_at_once_and_no_secret_is_printed() {
     let Some(engines) = Engines::start().await else { return };
     let cases = [
         ("auth", "MONGO_URI", format!("mongo://ann:{PASSWORD}@127.0.0.1/auth")),
@@ -75,16 +82,16 @@ async fn what_is_malformed_is_refused_at_once_and_no_secret_is_told() {
         ("orders", "ORDER_EXPIRATION_SECONDS", "soon".into()),
         ("payments", "STRIPE_API_BASE", "stripe".into()),
     ];
-    let said = Process::start(engines.command("payments").env_remove("STRIPE_KEY")).refuses().await;
-    assert!(said.contains("STRIPE_KEY"), "{said}");
+    let output = Process::start(engines.command("payments").env_remove("STRIPE_KEY")).expect_failure().await;
+    assert!(output.contains("STRIPE_KEY"), "{output}");
     for (service, variable, value) in cases {
-        let said = Process::start(engines.command(service).env(variable, &value)).refuses().await;
-        assert!(said.contains(variable) && !said.contains(PASSWORD), "{service} with {variable}={value}: {said}");
+        let output = Process::start(engines.command(service).env(variable, &value)).expect_failure().await;
+        assert!(output.contains(variable) && !output.contains(PASSWORD), "{service} with {variable}={value}: {output}");
     }
 }
 
 #[tokio::test]
-async fn secrets_are_not_told_while_a_service_waits() {
+async fn no_secret_is_logged_while_a_service_waits() {
     let Some(engines) = Engines::start().await else { return };
     // Nothing listens there.
     let cases = [
@@ -94,63 +101,71 @@ async fn secrets_are_not_told_while_a_service_waits() {
     ];
     for (service, variable, value) in cases {
         let process = Process::start(engines.command(service).env("RUST_LOG", "debug").env(variable, &value));
-        process.said(|line| (line.contains("waiting for") && line.contains(variable)).then_some(())).await;
-        let said = process.output.text();
-        assert!(!said.contains(PASSWORD), "{service}: {said}");
+        process.wait_for_line(|line| waits_for(line, variable)).await;
+        let output = process.output();
+        assert!(!output.contains(PASSWORD), "{service}: {output}");
     }
 }
 
 #[tokio::test]
-async fn a_database_of_another_service_and_a_stream_of_another_system_are_refused() {
+async fn a_database_of_another_service_and_a_stream_of_another_system_are_rejected() {
     let Some(engines) = Engines::start().await else { return };
-    let mut tickets = Process::start(&mut engines.command("tickets"));
-    tickets.ready().await;
-    let uri = |name| format!("mongodb://127.0.0.1:{}/{name}", engines.mongo.way.port());
-    let refused = async |command: &mut Command| Process::start(command).refuses().await;
+    let tickets = Process::start(&mut engines.command("tickets"));
+    tickets.wait_for_output(Addresses::from_log).await;
+    let uri = |name| format!("mongodb://127.0.0.1:{}/{name}", engines.mongo.proxy.port());
+    let rejected = async |command: &mut Command| Process::start(command).expect_failure().await;
 
-    let said = refused(engines.command("orders").env("MONGO_URI", uri("tickets"))).await;
-    assert!(said.contains("belongs to the service tickets"), "{said}");
+    let output = rejected(engines.command("orders").env("MONGO_URI", uri("tickets"))).await;
+    assert!(output.contains("belongs to the service tickets"), "{output}");
 
-    let said = refused(engines.command("tickets").env("MONGO_URI", uri("tickets-of-another-system"))).await;
-    assert!(said.contains("belongs to the database tickets/") && said.contains("two systems"), "{said}");
+    let output = rejected(engines.command("tickets").env("MONGO_URI", uri("tickets-of-another-system"))).await;
+    assert!(output.contains("belongs to the database tickets/") && output.contains("two systems"), "{output}");
 
-    // A second replica is welcome.
-    Process::start(&mut engines.command("tickets")).ready().await;
+    // A second replica of the same service may start.
+    Process::start(&mut engines.command("tickets")).wait_for_output(Addresses::from_log).await;
 }
 
 #[tokio::test]
-async fn two_systems_at_one_redis_are_noticed() {
+async fn two_systems_on_one_redis_are_detected() {
     let (Some(engines), Some(other)) = (Engines::start().await, Server::start(servers::NATS).await) else { return };
-    let expiration = Process::start(engines.command("expiration").env("RUST_LOG", "info"));
-    expiration.said(|line| line.contains("scheduled the jobs").then_some(())).await;
-    let mut of_another = engines.command("expiration");
-    let said = Process::start(of_another.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()))).refuses().await;
-    assert!(said.contains("two systems use one Redis"), "{said}");
+    let expiration = Process::start(&mut engines.command("expiration"));
+    let admin = expiration.wait_for_output(Addresses::from_log).await.admin.port();
+    // It counts due jobs once it has marked them as its own.
+    wait_until("the jobs have an owner", async || {
+        let metrics = http_client().get(format!("http://127.0.0.1:{admin}/metrics")).send().await.unwrap();
+        metrics.text().await.unwrap().contains("jobs_due ").then_some(())
+    })
+    .await;
+    let mut second = engines.command("expiration");
+    second.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()));
+    let output = Process::start(&mut second).expect_failure().await;
+    assert!(output.contains("two systems use one Redis"), "{output}");
 }
 
 #[tokio::test]
-async fn two_systems_at_one_mongodb_are_noticed() {
+async fn two_systems_on_one_mongodb_are_detected() {
     let (Some(engines), Some(other)) = (Engines::start().await, Server::start(servers::NATS).await) else { return };
-    Process::start(&mut engines.command("orders")).ready().await;
-    let mut of_another = engines.command("orders");
-    let said = Process::start(of_another.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()))).refuses().await;
-    assert!(said.contains("two systems use one database"), "{said}");
+    Process::start(&mut engines.command("orders")).wait_for_output(Addresses::from_log).await;
+    let mut second = engines.command("orders");
+    second.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()));
+    let output = Process::start(&mut second).expect_failure().await;
+    assert!(output.contains("two systems use one database"), "{output}");
 }
 
 #[tokio::test]
-async fn all_services_end_in_good_order_within_ten_seconds_and_have_forgotten_nothing() {
+async fn all_services_stop_within_ten_seconds_and_lose_nothing() {
     let Some(mut system) = Spread::start(Duration::from_secs(900)).await else { return };
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
     let mut tickets: Vec<Ticket> = Vec::new();
     for n in 0..20 {
-        tickets.push(ann.list_ticket(&format!("Seat {n}"), "20").await);
+        tickets.push(ann.create_ticket(&format!("Seat {n}"), "20").await);
     }
     system.stop_all().await;
     system.restart_all().await;
     for ticket in &tickets {
         let order = bob.order(ticket).await;
         bob.pay(&order, "tok_visa").await;
-        bob.sees_complete(&order).await;
+        bob.wait_until_complete(&order).await;
     }
-    system.agrees(&[ann, bob], []).await;
+    system.wait_until_consistent(&[ann, bob], []).await;
 }

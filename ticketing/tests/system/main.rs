@@ -1,12 +1,16 @@
 //! The whole system as its users meet it: the real binary, over real HTTP, on a directory of its own.
 
-#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected shall end")]
+#![expect(clippy::unwrap_used, reason = "anything unexpected fails the test")]
+
+mod binary;
+mod databases;
 
 mod crash;
+mod dead_letters;
 mod disk;
 mod expiry;
 mod hostile;
 mod purchase;
 mod race;
+mod shutdown;
 mod startup;
-mod support;

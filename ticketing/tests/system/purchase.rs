@@ -1,21 +1,23 @@
-//! One purchase from the list to the money, and the ways it may go.
+//! A purchase from the list of tickets to the captured payment, and the ways it can end.
 
 use std::time::Duration;
 
 use common::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
+use testing::system::{Order, Ticket, in_time};
 
-use crate::support::{Order, Setup, System, Ticket, books, in_time, wait_until};
+use crate::binary::{setup, start};
+use crate::databases::{open, texts};
 
 #[tokio::test]
 async fn a_ticket_is_listed_reserved_paid_for_and_sold() {
-    let system = System::start().await;
+    let system = start().await;
     let (ann, bob, eve) = (system.sign_up("ann").await, system.sign_up("bob").await, system.sign_up("eve").await);
 
-    let ticket = ann.list_ticket("Concert", "19.99").await;
+    let ticket = ann.create_ticket("Concert", "19.99").await;
     assert_eq!((ticket.title.as_str(), ticket.price.to_string().as_str()), ("Concert", "19.99"));
     assert_eq!((&ticket.user_id, ticket.version, &ticket.order_id), (&ann.id, 0, &None));
-    assert_eq!(system.nobody().all::<Ticket>("/tickets").await, std::slice::from_ref(&ticket));
+    assert_eq!(system.visitor().list_all::<Ticket>("/tickets").await, std::slice::from_ref(&ticket));
 
     let before = SystemClock.now();
     let order = bob.order(&ticket).await;
@@ -25,41 +27,41 @@ async fn a_ticket_is_listed_reserved_paid_for_and_sold() {
     let reserved_for = order.expires_at.since(before);
     assert!(reserved_for >= Duration::from_secs(900) && reserved_for < Duration::from_secs(930), "{reserved_for:?}");
 
-    let reserved = ann.sees_held_by(&ticket, Some(&order)).await;
+    let reserved = ann.wait_until_reserved_by(&ticket, Some(&order)).await;
     assert_eq!(reserved.version, 1);
-    assert!(!eve.sees_listed(&ticket).await);
-    ann.editing(&ticket.id, "Dearer", "30").send().await.refuses(400, "Cannot edit a reserved ticket");
-    eve.ordering(&ticket.id).send().await.refuses(400, "Ticket is already reserved");
+    assert!(!eve.finds_for_sale(&ticket).await);
+    ann.put_ticket(&ticket.id, "Dearer", "30").send().await.expect_error(400, "Cannot edit a reserved ticket");
+    eve.post_order(&ticket.id).send().await.expect_error(400, "Ticket is already reserved");
 
-    let paid: Value = bob.paying(&order.id, "tok_visa").send().await.expect(201).json();
+    let paid: Value = bob.post_payment(&order.id, "tok_visa").send().await.expect(201).json();
     assert_eq!(paid["orderId"], json!(order.id));
-    let (complete, payment) = bob.sees_complete(&order).await;
+    let (complete, payment) = bob.wait_until_complete(&order).await;
     assert_eq!((complete.version, complete.expires_at), (1, order.expires_at));
     assert_eq!(paid["id"], json!(payment.id));
     assert_eq!((payment.order_id, payment.amount.to_string()), (order.id.clone(), "19.99".to_owned()));
     let card = payment.card.expect("a card");
     assert_eq!((card.brand.as_str(), card.last4.as_str()), ("visa", "4242"));
 
-    bob.cancelling(&order.id).send().await.refuses(400, "Cannot cancel a completed order");
-    bob.paying(&order.id, "tok_visa").send().await.refuses(400, "Order is already paid");
-    eve.ordering(&ticket.id).send().await.refuses(400, "Ticket is already reserved");
-    ann.editing(&ticket.id, "Dearer", "30").send().await.refuses(400, "Cannot edit a reserved ticket");
+    bob.delete_order(&order.id).send().await.expect_error(400, "Cannot cancel a completed order");
+    bob.post_payment(&order.id, "tok_visa").send().await.expect_error(400, "Order is already paid");
+    eve.post_order(&ticket.id).send().await.expect_error(400, "Ticket is already reserved");
+    ann.put_ticket(&ticket.id, "Dearer", "30").send().await.expect_error(400, "Cannot edit a reserved ticket");
     assert_eq!(ann.find_ticket(&ticket.id).await, reserved);
-    assert!(!eve.sees_listed(&ticket).await);
-    assert_eq!(bob.all::<Order>("/orders").await, [complete]);
+    assert!(!eve.finds_for_sale(&ticket).await);
+    assert_eq!(bob.list_all::<Order>("/orders").await, [complete]);
 }
 
 #[tokio::test]
-async fn what_one_service_has_just_answered_the_next_one_knows() {
-    let system = System::start().await;
+async fn a_service_knows_in_time_what_another_has_just_confirmed() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
     let purchase = async || {
-        let ticket = ann.list_ticket("Concert", "20").await;
-        let ordered = bob.ordering(&ticket.id).send().await;
+        let ticket = ann.create_ticket("Concert", "20").await;
+        let ordered = bob.post_order(&ticket.id).send().await;
         if ordered.status != 201 {
             return Err(format!("{ordered:?}"));
         }
-        let paid = bob.paying(&ordered.json::<Order>().id, "tok_visa").send().await;
+        let paid = bob.post_payment(&ordered.json::<Order>().id, "tok_visa").send().await;
         if paid.status == 201 { Ok(()) } else { Err(format!("{paid:?}")) }
     };
     for _ in 0..10 {
@@ -68,10 +70,10 @@ async fn what_one_service_has_just_answered_the_next_one_knows() {
 }
 
 #[tokio::test]
-async fn a_declined_card_is_told_why_and_another_one_pays() {
-    let system = System::start().await;
+async fn a_declined_card_gets_the_reason_and_another_card_pays() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
 
     let declines = [
         ("chargeDeclined", "Your card was declined."),
@@ -79,128 +81,131 @@ async fn a_declined_card_is_told_why_and_another_one_pays() {
         ("chargeDeclinedExpiredCard", "Your card has expired."),
     ];
     for (card, message) in declines {
-        bob.paying(&order.id, &format!("tok_{card}")).send().await.refuses(402, message);
-        bob.paying(&order.id, &format!("pm_card_{card}")).send().await.refuses(402, message);
+        bob.post_payment(&order.id, &format!("tok_{card}")).send().await.expect_error(402, message);
+        bob.post_payment(&order.id, &format!("pm_card_{card}")).send().await.expect_error(402, message);
     }
     assert_eq!(bob.find_order(&order.id).await, order);
-    let attempts = bob.payments(&order.id).await;
-    assert_eq!(attempts.iter().filter(|attempt| attempt.status == "declined").count(), attempts.len());
+    let payments = bob.list_payments(&order.id).await;
+    assert_eq!(payments.iter().filter(|payment| payment.status == "declined").count(), payments.len());
 
-    let nonsense = bob.paying(&order.id, "tok_of_somebody_else").send().await;
-    assert!((400..500).contains(&nonsense.status), "{nonsense:?}");
+    let unknown = bob.post_payment(&order.id, "tok_of_somebody_else").send().await;
+    assert!((400..500).contains(&unknown.status), "{unknown:?}");
 
     bob.pay(&order, "pm_card_visa").await;
-    bob.sees_complete(&order).await;
+    bob.wait_until_complete(&order).await;
 }
 
 #[tokio::test]
-async fn a_cancelled_order_frees_its_ticket_for_somebody_else() {
-    let system = System::start().await;
+async fn a_cancelled_order_frees_its_ticket_for_another_buyer() {
+    let system = start().await;
     let (ann, bob, eve) = (system.sign_up("ann").await, system.sign_up("bob").await, system.sign_up("eve").await);
-    let ticket = ann.list_ticket("Concert", "20").await;
+    let ticket = ann.create_ticket("Concert", "20").await;
 
-    let given_up = bob.order(&ticket).await;
-    ann.sees_held_by(&ticket, Some(&given_up)).await;
-    bob.cancel(&given_up).await;
-    // Again is no mistake.
-    bob.cancel(&given_up).await;
-    assert_eq!(bob.find_order(&given_up.id).await.status, "cancelled");
+    let cancelled = bob.order(&ticket).await;
+    ann.wait_until_reserved_by(&ticket, Some(&cancelled)).await;
+    bob.cancel(&cancelled).await;
+    // Idempotent.
+    bob.cancel(&cancelled).await;
+    assert_eq!(bob.find_order(&cancelled.id).await.status, "cancelled");
 
-    ann.sees_held_by(&ticket, None).await;
-    wait_until("the ticket is for sale again", async || eve.sees_listed(&ticket).await.then_some(())).await;
-    system.handled("payments_order-cancelled", 1).await;
-    bob.paying(&given_up.id, "tok_visa").send().await.refuses(400, "Cannot pay for a cancelled order");
-    assert_eq!(bob.payments(&given_up.id).await, []);
+    ann.wait_until_reserved_by(&ticket, None).await;
+    eve.wait_until_for_sale(&ticket).await;
+    system.wait_until_handled("payments_order-cancelled", 1).await;
+    bob.post_payment(&cancelled.id, "tok_visa").send().await.expect_error(400, "Cannot pay for a cancelled order");
+    assert_eq!(bob.list_payments(&cancelled.id).await, []);
 
     let bought = eve.order(&ticket).await;
     eve.pay(&bought, "tok_visa").await;
-    eve.sees_complete(&bought).await;
-    // What is long over takes nothing away from her.
-    bob.cancel(&given_up).await;
-    ann.sees_held_by(&ticket, Some(&bought)).await;
-    assert_eq!(bob.find_order(&given_up.id).await.version, 1);
+    eve.wait_until_complete(&bought).await;
+    // Cancelling the old order again does not touch hers.
+    bob.cancel(&cancelled).await;
+    ann.wait_until_reserved_by(&ticket, Some(&bought)).await;
+    assert_eq!(bob.find_order(&cancelled.id).await.version, 1);
 }
 
 #[tokio::test]
-async fn what_belongs_to_others_is_out_of_reach() {
-    let system = System::start().await;
+async fn users_cannot_access_the_records_of_others() {
+    let system = start().await;
     let (ann, bob, eve) = (system.sign_up("ann").await, system.sign_up("bob").await, system.sign_up("eve").await);
-    let ticket = ann.list_ticket("Concert", "20").await;
+    let ticket = ann.create_ticket("Concert", "20").await;
     let order = bob.order(&ticket).await;
     bob.pay(&order, "tok_visa").await;
-    bob.sees_complete(&order).await;
+    bob.wait_until_complete(&order).await;
 
-    for stranger in [&eve, &ann, &system.nobody()] {
+    for stranger in [&eve, &ann, &system.visitor()] {
         let calls = [
             stranger.get(&format!("/orders/{}", order.id)),
-            stranger.cancelling(&order.id),
-            stranger.paying(&order.id, "tok_visa"),
-            stranger.get(&format!("/payments?orderId={}", order.id)),
+            stranger.delete_order(&order.id),
+            stranger.post_payment(&order.id, "tok_visa"),
+            stranger.get_payments(&order.id),
         ];
         for call in calls {
-            call.send().await.refuses(401, "Not authorized");
+            call.send().await.expect_error(401, "Not authorized");
         }
     }
-    for stranger in [&eve, &bob, &system.nobody()] {
-        stranger.editing(&ticket.id, "Mine", "1").send().await.refuses(401, "Not authorized");
+    for stranger in [&eve, &bob, &system.visitor()] {
+        stranger.put_ticket(&ticket.id, "Mine", "1").send().await.expect_error(401, "Not authorized");
     }
-    for call in
-        [system.nobody().listing("Concert", "20"), system.nobody().ordering(&ticket.id), system.nobody().get("/orders")]
-    {
-        call.send().await.refuses(401, "Not authorized");
+    for call in [
+        system.visitor().post_ticket("Concert", "20"),
+        system.visitor().post_order(&ticket.id),
+        system.visitor().get("/orders"),
+    ] {
+        call.send().await.expect_error(401, "Not authorized");
     }
-    assert_eq!(eve.all::<Value>("/orders").await, Vec::<Value>::new());
+    assert_eq!(eve.list_all::<Value>("/orders").await, Vec::<Value>::new());
 
     let unknown = "0123456789abcdef01234567";
     for call in [
         eve.get(&format!("/tickets/{unknown}")),
-        eve.editing(unknown, "Concert", "20"),
-        eve.ordering(unknown),
+        eve.put_ticket(unknown, "Concert", "20"),
+        eve.post_order(unknown),
         eve.get(&format!("/orders/{unknown}")),
-        eve.cancelling(unknown),
-        eve.paying(unknown, "tok_visa"),
-        eve.get(&format!("/payments?orderId={unknown}")),
+        eve.delete_order(unknown),
+        eve.post_payment(unknown, "tok_visa"),
+        eve.get_payments(unknown),
     ] {
-        call.send().await.refuses(404, "Not Found");
+        call.send().await.expect_error(404, "Not Found");
     }
 }
 
 #[tokio::test]
-async fn an_edited_ticket_sells_for_its_new_price_and_an_older_order_keeps_its_own() {
-    let system = System::start().await;
+async fn an_edited_ticket_sells_at_its_new_price_and_older_orders_keep_theirs() {
+    let system = start().await;
     let (ann, bob, eve) = (system.sign_up("ann").await, system.sign_up("bob").await, system.sign_up("eve").await);
-    let ticket = ann.list_ticket("Concert", "20").await;
+    let ticket = ann.create_ticket("Concert", "20").await;
     let cheap = bob.order(&ticket).await;
-    ann.sees_held_by(&ticket, Some(&cheap)).await;
+    ann.wait_until_reserved_by(&ticket, Some(&cheap)).await;
     bob.cancel(&cheap).await;
-    ann.sees_held_by(&ticket, None).await;
+    ann.wait_until_reserved_by(&ticket, None).await;
 
-    let edited: Ticket = ann.editing(&ticket.id, "Concert, front row", "99.5").send().await.expect(200).json();
-    // 1 and 2 were the reservation and its end.
+    let edited: Ticket = ann.put_ticket(&ticket.id, "Concert, front row", "99.5").send().await.expect(200).json();
+    // Versions 1 and 2 were the reservation and its release.
     assert_eq!((edited.version, edited.title.as_str()), (3, "Concert, front row"));
-    system.handled("orders_ticket-updated", 3).await;
+    system.wait_until_handled("orders_ticket-updated", 3).await;
 
     let dear = eve.order(&ticket).await;
     assert_eq!((dear.ticket.price.to_string(), dear.ticket.version), ("99.5".to_owned(), 3));
     assert_eq!(bob.find_order(&cheap.id).await.ticket, cheap.ticket);
     eve.pay(&dear, "tok_visa").await;
-    assert_eq!(eve.sees_complete(&dear).await.1.amount.to_string(), "99.5");
+    assert_eq!(eve.wait_until_complete(&dear).await.1.amount.to_string(), "99.5");
 }
 
 #[tokio::test]
-async fn one_trace_runs_from_a_request_through_every_event_it_causes() {
-    let system = System::start().await;
+async fn a_request_and_all_events_it_causes_share_one_trace() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
 
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let paying = bob.paying(&order.id, "tok_visa").header("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01"));
-    paying.header("x-request-id", "a-payment").send().await.expect(201);
-    bob.sees_complete(&order).await;
+    let payment = bob.post_payment(&order.id, "tok_visa").header("x-request-id", "a-payment");
+    let traceparent = format!("00-{trace}-00f067aa0ba902b7-01");
+    payment.header("traceparent", &traceparent).send().await.expect(201);
+    bob.wait_until_complete(&order).await;
 
-    let events = books::open(&system.path("events.db"));
-    let traced = format!("SELECT subject FROM events WHERE traceparent LIKE '00-{trace}-%' ORDER BY seq");
-    assert_eq!(books::texts(&events, &traced), ["payment:created", "order:completed"]);
+    let events = open(&system.path("events.db"));
+    let sql = format!("SELECT subject FROM events WHERE traceparent LIKE '00-{trace}-%' ORDER BY seq");
+    assert_eq!(texts(&events, &sql), ["payment:created", "order:completed"]);
     let log = system.output();
     let request = log.lines().find(|line| line.contains("a-payment")).expect("a line in the access log");
     assert!(request.contains(trace), "{request}");
@@ -211,16 +216,16 @@ async fn one_trace_runs_from_a_request_through_every_event_it_causes() {
 }
 
 #[tokio::test]
-async fn while_stripe_is_out_of_reach_paying_can_be_tried_again_later() {
-    let key = "sk_test_51TheKeyThatNobodyMayRead";
+async fn a_payment_while_stripe_is_unreachable_fails_with_503() {
+    let key = "sk_test_51ASecretKey";
     // Nothing listens there.
-    let setup = Setup::default().set("STRIPE_KEY", key).set("STRIPE_API_BASE", "http://127.0.0.1:9");
+    let setup = setup().set("STRIPE_KEY", key).set("STRIPE_API_BASE", "http://127.0.0.1:9");
     let system = setup.start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
 
-    let answer = bob.paying(&order.id, "tok_visa").send().await.expect(503);
-    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    let reply = bob.post_payment(&order.id, "tok_visa").send().await.expect(503);
+    assert!(reply.header("retry-after").is_some(), "{reply:?}");
     assert_eq!(bob.find_order(&order.id).await.status, "created");
     assert!(!system.output().contains(key));
 }

@@ -1,61 +1,67 @@
-//! Many who want the same thing at the same time.
+//! Many clients that want the same thing at the same time.
 
 use std::collections::HashMap;
 
 use futures_util::future::{join, join_all};
+use testing::system::{Order, Ticket, User};
 
-use crate::support::{Order, System, Ticket, User};
+use crate::binary::start;
+use crate::databases::wait_until_consistent;
 
 const BUYERS: usize = 60;
 const TICKETS: usize = 20;
 const PAYERS: usize = 20;
 
 #[tokio::test]
-async fn sixty_buyers_race_for_each_of_twenty_tickets_and_one_wins() {
-    let system = System::start().await;
+async fn sixty_concurrent_buyers_get_one_order_per_ticket() {
+    let system = start().await;
     let ann = system.sign_up("ann").await;
     let buyers = system.sign_up_many("buyer", BUYERS).await;
-    let titles: Vec<String> = (0..TICKETS).map(|n| format!("Seat {n}")).collect();
-    let tickets = join_all(titles.iter().map(|title| ann.list_ticket(title, "20"))).await;
+    let tickets = create_tickets(&ann).await;
 
     let winners = race(&buyers, &tickets).await;
-    // Not waiting for anything: the orders decide, whatever the others have heard.
+    // No need to wait for events: the orders service alone decides.
     join_all(winners.iter().map(|(buyer, order)| buyer.cancel(order))).await;
     let winners: HashMap<String, Order> =
         race(&buyers, &tickets).await.into_iter().map(|(_, order)| (order.ticket.id.clone(), order)).collect();
 
     for ticket in &tickets {
-        ann.sees_held_by(ticket, Some(&winners[&ticket.id])).await;
+        ann.wait_until_reserved_by(ticket, Some(&winners[&ticket.id])).await;
     }
-    assert_eq!(ann.all::<Ticket>("/tickets").await, []);
-    system.agrees().await;
+    assert_eq!(ann.list_all::<Ticket>("/tickets").await, []);
+    wait_until_consistent(&system).await;
 }
 
-/// Everybody orders every ticket at once; exactly one gets each.
+async fn create_tickets(seller: &User) -> Vec<Ticket> {
+    let titles: Vec<String> = (0..TICKETS).map(|n| format!("Seat {n}")).collect();
+    join_all(titles.iter().map(|title| seller.create_ticket(title, "20"))).await
+}
+
+/// Lets all buyers order every ticket at once, and expects one winner per ticket.
 async fn race<'a>(buyers: &'a [User], tickets: &[Ticket]) -> Vec<(&'a User, Order)> {
     let attempts = tickets.iter().flat_map(|ticket| {
-        buyers.iter().map(move |buyer| async move { (ticket, buyer, buyer.ordering(&ticket.id).send().await) })
+        buyers.iter().map(move |buyer| async move { (ticket, buyer, buyer.post_order(&ticket.id).send().await) })
     });
     let mut winners: HashMap<&str, (&User, Order)> = HashMap::new();
-    for (ticket, buyer, answer) in join_all(attempts).await {
-        if answer.status == 201 {
-            let second = winners.insert(&ticket.id, (buyer, answer.json()));
+    for (ticket, buyer, reply) in join_all(attempts).await {
+        if reply.status == 201 {
+            let second = winners.insert(&ticket.id, (buyer, reply.json()));
             assert!(second.is_none(), "{} was sold twice", ticket.title);
         } else {
-            answer.refuses(400, "Ticket is already reserved");
+            reply.expect_error(400, "Ticket is already reserved");
         }
     }
-    assert_eq!(winners.len(), tickets.len(), "somebody must win each");
+    assert_eq!(winners.len(), tickets.len(), "every ticket has a winner");
     winners.into_values().collect()
 }
 
 #[tokio::test]
-async fn a_ticket_that_changes_hands_faster_than_the_news_ends_with_its_last_buyer() {
-    let system = System::start().await;
+async fn a_ticket_ordered_and_cancelled_faster_than_events_arrive_belongs_to_its_last_order() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
     let titles: Vec<String> = (0..TICKETS).map(|n| format!("Seat {n}")).collect();
     let last_orders = titles.iter().map(async |title| {
-        let ticket = ann.list_ticket(title, "20").await;
+        let ticket = ann.create_ticket(title, "20").await;
         let mut order = bob.order(&ticket).await;
         for _ in 0..10 {
             bob.cancel(&order).await;
@@ -64,57 +70,57 @@ async fn a_ticket_that_changes_hands_faster_than_the_news_ends_with_its_last_buy
         (ticket, order)
     });
     for (ticket, order) in join_all(last_orders).await {
-        // The seat itself has heard of every change of hands, in whatever order the news came.
-        let held = ann.sees_held_by(&ticket, Some(&order)).await;
-        assert_eq!(held.version % 2, 1, "{held:?}");
+        // The tickets service has seen every change, in whatever order the events arrived.
+        let reserved = ann.wait_until_reserved_by(&ticket, Some(&order)).await;
+        assert_eq!(reserved.version % 2, 1, "{reserved:?}");
     }
-    system.agrees().await;
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
-async fn twenty_clients_pay_for_one_order_and_one_payment_is_captured() {
-    let system = System::start().await;
+async fn twenty_concurrent_payments_for_one_order_capture_one() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
 
-    let answers = join_all((0..PAYERS).map(|_| bob.paying(&order.id, "tok_visa").send())).await;
-    let (paid, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+    let replies = join_all((0..PAYERS).map(|_| bob.post_payment(&order.id, "tok_visa").send())).await;
+    let (paid, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 201);
     assert_eq!(paid.len(), 1, "{paid:?}");
-    for answer in refused {
+    for reply in refused {
         let known =
             ["A payment for this order is in progress", "Order is already paid"].map(|known| vec![known.to_owned()]);
-        assert!(answer.status == 400 && known.contains(&answer.messages()), "{answer:?}");
+        assert!(reply.status == 400 && known.contains(&reply.messages()), "{reply:?}");
     }
-    bob.sees_complete(&order).await;
-    let payments = bob.payments(&order.id).await;
+    bob.wait_until_complete(&order).await;
+    let payments = bob.list_payments(&order.id).await;
     assert_eq!(payments.len(), 1, "{payments:?}");
-    system.agrees().await;
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
-async fn who_pays_and_cancels_at_once_gets_one_of_the_two() {
-    let system = System::start().await;
+async fn of_a_concurrent_payment_and_cancellation_one_succeeds() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let titles: Vec<String> = (0..TICKETS).map(|n| format!("Seat {n}")).collect();
-    let tickets = join_all(titles.iter().map(|title| ann.list_ticket(title, "20"))).await;
+    let tickets = create_tickets(&ann).await;
     let orders = join_all(tickets.iter().map(|ticket| bob.order(ticket))).await;
 
-    let both =
-        orders.iter().map(|order| join(bob.paying(&order.id, "tok_visa").send(), bob.cancelling(&order.id).send()));
-    let answers = join_all(both).await;
-    system.agrees().await;
-    for (order, (paying, cancelling)) in orders.iter().zip(answers) {
-        // Who was told that the order is cancelled has nothing to pay.
+    let both = orders
+        .iter()
+        .map(|order| join(bob.post_payment(&order.id, "tok_visa").send(), bob.delete_order(&order.id).send()));
+    let replies = join_all(both).await;
+    wait_until_consistent(&system).await;
+    for (order, (payment, cancellation)) in orders.iter().zip(replies) {
+        // A confirmed cancellation stands, and nothing is charged for it.
         let status = bob.find_order(&order.id).await.status;
-        match cancelling.status {
+        match cancellation.status {
             204 => assert_eq!(status, "cancelled"),
-            _ => cancelling.refuses(400, "Cannot cancel a completed order"),
+            _ => cancellation.expect_error(400, "Cannot cancel a completed order"),
         }
-        match paying.status {
+        match payment.status {
             201 => {}
-            _ => paying.refuses(400, "Cannot pay for a cancelled order"),
+            _ => payment.expect_error(400, "Cannot pay for a cancelled order"),
         }
-        let charged = bob.payments(&order.id).await.iter().any(|payment| payment.status == "captured");
+        let charged = bob.list_payments(&order.id).await.iter().any(|payment| payment.status == "captured");
         assert_eq!(charged, status == "complete", "{order:?}");
     }
 }

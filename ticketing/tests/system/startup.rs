@@ -1,46 +1,44 @@
-//! Starting, stopping, and what is left on the way.
+//! Starting, and what runs from then on.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use testing::system::{PASSWORD, run, wait_until};
+use tokio::time::sleep;
 
-use crate::support::{PASSWORD, Raw, Setup, System, Ticket, run, wait_until};
-
-/// What the binary promises to have ended within after SIGTERM.
-const TEN_SECONDS: Duration = Duration::from_secs(10);
+use crate::binary::{BINARY, setup, start};
+use crate::databases::wait_until_consistent;
 
 #[tokio::test]
-async fn it_is_ready_when_it_says_so_and_says_where() {
-    let system = System::start().await;
-    system.nobody().get("/tickets").send().await.expect(200);
+async fn the_banner_appears_once_the_system_is_ready_and_shows_its_addresses() {
+    let system = start().await;
+    system.visitor().get("/tickets").send().await.expect(200);
     assert_eq!(system.admin("/healthz/live").await.0, 200);
     assert_eq!(system.admin("/healthz/ready").await.0, 200);
 
-    wait_until("the last start-up line is written", async || {
+    wait_until("the banner is complete", async || {
         system.output().contains(&format!("curl -s {}/tickets", system.api())).then_some(())
     })
     .await;
-    let said = system.output();
-    assert!(said.contains("no real money moves"), "{said}");
-    assert!(said.contains(system.directory().to_str().unwrap()), "{said}");
+    let output = system.output();
+    assert!(output.contains("no real money moves"), "{output}");
+    assert!(output.contains(system.directory().to_str().unwrap()), "{output}");
 }
 
 #[tokio::test]
-async fn what_it_counts_can_be_read_on_the_admin_port() {
-    let system = Setup::default().set("ORDER_EXPIRATION_SECONDS", "1").start().await;
+async fn the_admin_port_serves_metrics_of_requests_events_and_jobs() {
+    let system = setup().set("ORDER_EXPIRATION_SECONDS", "1").start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
     bob.pay(&order, "tok_visa").await;
-    bob.sees_complete(&order).await;
-    bob.order(&ann.list_ticket("Opera", "20").await).await;
-    // The last of what follows from an order that nobody pays for.
-    system.handled("payments_order-cancelled", 1).await;
+    bob.wait_until_complete(&order).await;
+    bob.order(&ann.create_ticket("Opera", "20").await).await;
+    // The last event that follows from an expired order.
+    system.wait_until_handled("payments_order-cancelled", 1).await;
     let (status, metrics) = system.admin("/metrics").await;
     assert_eq!(status, 200);
     for series in [
@@ -60,22 +58,24 @@ async fn what_it_counts_can_be_read_on_the_admin_port() {
 }
 
 #[tokio::test]
-async fn a_second_process_on_the_same_directory_stops_and_says_why() {
-    let system = System::start().await;
-    let (succeeded, said) = run(&mut Setup::default().command(system.directory())).await;
+async fn a_second_process_on_the_same_directory_fails_to_start() {
+    let system = start().await;
+    let second = setup().set("RUST_BACKTRACE", "1");
+    let (succeeded, output) = run(&mut second.command(system.directory())).await;
     assert!(!succeeded);
+    assert!(output.starts_with("error: ") && output.lines().count() == 1, "{output}");
     let directory = system.directory().to_str().unwrap();
-    assert!(said.contains(directory) && said.contains("another process"), "{said}");
-    system.assert_unharmed().await;
+    assert!(output.contains(directory) && output.contains("another process"), "{output}");
+    system.assert_healthy().await;
 }
 
 #[tokio::test]
-async fn a_bad_setting_stops_the_start_and_is_named() {
+async fn an_invalid_variable_prevents_the_start_and_is_named() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     let file = tempfile::NamedTempFile::new().unwrap();
     let no_directory = file.path().to_str().unwrap();
-    let mut untold = Vec::new();
+    let mut unnamed = Vec::new();
     for (variable, value) in [
         ("PORT", "http"),
         ("PORT", "65536"),
@@ -98,21 +98,21 @@ async fn a_bad_setting_stops_the_start_and_is_named() {
         ("DATA_DIR", no_directory),
     ] {
         let data = TempDir::new().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ticketing"));
+        let mut command = Command::new(BINARY);
         command.env_clear().env("PORT", "0").env("ADMIN_PORT", "0").env("DATA_DIR", data.path());
-        // A key, so that what goes with one is looked at.
+        // With a key, so that STRIPE_API_BASE is used.
         command.env("STRIPE_KEY", "sk_test_17").env(variable, value);
-        let (succeeded, said) = run(&mut command).await;
-        if succeeded || !said.contains(variable) {
-            untold.push(format!("{variable}={value}: {said}"));
+        let (succeeded, output) = run(&mut command).await;
+        if succeeded || !output.contains(variable) {
+            unnamed.push(format!("{variable}={value}: {output}"));
         }
     }
-    assert!(untold.is_empty(), "{}", untold.join("\n"));
+    assert!(unnamed.is_empty(), "{}", unnamed.join("\n"));
 }
 
 #[tokio::test]
-async fn the_help_names_every_variable_and_flag() {
-    let (succeeded, said) = run(Command::new(env!("CARGO_BIN_EXE_ticketing")).arg("--help").env_clear()).await;
+async fn help_names_every_variable_and_flag() {
+    let (succeeded, help) = run(Command::new(BINARY).arg("--help").env_clear()).await;
     assert!(succeeded);
     for variable in [
         "PORT",
@@ -127,39 +127,39 @@ async fn the_help_names_every_variable_and_flag() {
         "RUST_LOG",
         "LOG_FORMAT",
     ] {
-        assert!(said.contains(&format!("[env: {variable}")), "{variable}: {said}");
+        assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
         let flag = format!("--{}", variable.to_lowercase().replace('_', "-"));
-        assert!(said.contains(&flag), "{flag}: {said}");
+        assert!(help.contains(&flag), "{flag}: {help}");
     }
 }
 
 #[tokio::test]
-async fn sessions_survive_a_restart_and_their_key_is_ours_alone() {
-    let mut system = System::start().await;
+async fn sessions_survive_a_restart_and_their_key_is_private() {
+    let mut system = start().await;
     let ann = system.sign_up("ann").await;
     let key = system.path("session-key");
     assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o7777, 0o600);
     let before = fs::read(&key).unwrap();
-    assert!(before.len() >= 32, "too short a key");
+    assert!(before.len() >= 32, "the key is too short");
 
     system.stop().await;
     system.restart().await;
-    let ann = system.again(&ann);
+    let ann = system.reconnect(&ann);
     let current: Value = ann.get("/users/currentuser").send().await.expect(200).json();
     assert_eq!((&current["currentUser"]["id"], &current["currentUser"]["email"]), (&json!(ann.id), &json!(ann.email)));
     assert_eq!(fs::read(&key).unwrap(), before);
 
-    let other = System::start().await;
-    assert_ne!(fs::read(other.path("session-key")).unwrap(), before, "each has a key of its own");
+    let other = start().await;
+    assert_ne!(fs::read(other.path("session-key")).unwrap(), before, "every system has its own key");
 }
 
 #[tokio::test]
-async fn the_cookie_is_for_http_unless_told_otherwise() {
-    for (setup, secure) in [(Setup::default(), false), (Setup::default().set("COOKIE_SECURE", "true"), true)] {
+async fn the_session_cookie_is_not_secure_by_default() {
+    for (setup, secure) in [(setup(), false), (setup().set("COOKIE_SECURE", "true"), true)] {
         let system = setup.set("SESSION_HOURS", "2").start().await;
         let body = json!({"email": "ann@example.com", "password": PASSWORD});
-        let answer = system.nobody().post("/users/signup", &body).send().await.expect(201);
-        let attributes: Vec<&str> = answer.header("set-cookie").unwrap().split("; ").skip(1).collect();
+        let reply = system.visitor().post("/users/signup", &body).send().await.expect(201);
+        let attributes: Vec<&str> = reply.header("set-cookie").unwrap().split("; ").skip(1).collect();
         for expected in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=7200"] {
             assert!(attributes.contains(&expected), "{attributes:?}");
         }
@@ -168,88 +168,13 @@ async fn the_cookie_is_for_http_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_request_that_has_begun_when_the_signal_comes_is_answered() {
-    let mut system = System::start().await;
-    let ann = system.sign_up("ann").await;
-    let body = json!({"title": "Under way", "price": 20}).to_string();
-    let head = format!(
-        "POST /api/tickets HTTP/1.1\r\nHost: here\r\nCookie: session={}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n",
-        ann.token,
-        body.len()
-    );
-    let mut slow = Raw::connect(&system).await;
-    slow.send(head).await;
-    // Load from others, on connections that they would like to keep.
-    let load = join_all((0..8).map(|_| async {
-        let mut listed = Vec::new();
-        while let Some(answer) = ann.listing("Concert", "20").attempt().await {
-            listed.push(answer.expect(201).json::<Ticket>());
-        }
-        listed
-    }));
-    let stop = async {
-        wait_until("there is load", async || (ann.all::<Ticket>("/tickets").await.len() > 50).then_some(())).await;
-        let began = Instant::now();
-        system.signal("TERM");
-        wait_until("it is stopping", async || system.output().contains("stopping").then_some(())).await;
-        slow.send(body).await;
-        (slow.answer().await.expect("an answer"), began)
-    };
-    let (listed, (answer, began)) = futures_util::future::join(load, stop).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let status = system.ended_within(TEN_SECONDS.saturating_sub(began.elapsed())).await;
-    assert_eq!(status.code(), Some(0), "{}", system.output());
-    assert!(system.output().contains("stopped"));
-
-    system.restart().await;
-    let ann = system.again(&ann);
-    for ticket in listed.into_iter().flatten().take(200) {
-        assert_eq!(ann.find_ticket(&ticket.id).await, ticket);
-    }
-    let kept: Ticket = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!(ann.find_ticket(&kept.id).await.title, "Under way");
-    system.agrees().await;
-}
-
-#[tokio::test]
-async fn clients_that_never_finish_delay_the_end_no_longer_than_promised() {
-    let mut system = System::start().await;
-    let mut slow = Vec::new();
-    for _ in 0..5 {
-        let mut client = Raw::connect(&system).await;
-        client.send("POST /api/users/signin HTTP/1.1\r\nHost: here\r\n").await;
-        slow.push(client);
-    }
-    system.nobody().get("/tickets").send().await.expect(200);
-    system.signal("TERM");
-    system.ended_within(TEN_SECONDS).await;
-}
-
-#[tokio::test]
-async fn a_second_signal_ends_it_at_once() {
-    let mut system = System::start().await;
-    let mut slow = Raw::connect(&system).await;
-    let head =
-        "POST /api/users/signin HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
-    slow.send(head).await;
-    // Whatever is sent first is read first.
-    system.nobody().get("/tickets").send().await.expect(200);
-    system.signal("TERM");
-    wait_until("it is stopping", async || system.output().contains("stopping").then_some(())).await;
-    system.signal("INT");
-    // Far below what it would leave the slow one otherwise.
-    system.ended_within(Duration::from_secs(4)).await;
-}
-
-#[tokio::test]
 async fn no_secret_is_logged() {
-    let mut system = Setup::default().set("RUST_LOG", "debug").start().await;
+    let mut system = setup().set("RUST_LOG", "debug").start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await.sign_in().await);
-    let order = bob.order(&ann.list_ticket("Concert", "20").await).await;
-    bob.paying(&order.id, "tok_chargeDeclined").send().await.expect(402);
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
+    bob.post_payment(&order.id, "tok_chargeDeclined").send().await.expect(402);
     bob.pay(&order, "tok_visa").await;
-    bob.sees_complete(&order).await;
+    bob.wait_until_complete(&order).await;
     bob.get("/tickets?card=4000056655665556").send().await.expect(200);
     let mistyped = json!({"email": ann.email, "password": "my other password"});
     ann.post("/users/signin", &mistyped).send().await.expect(400);
@@ -271,25 +196,25 @@ async fn no_secret_is_logged() {
         "tok_chargeDeclined",
         "4000056655665556",
     ] {
-        let telling = output.lines().find(|line| line.contains(secret));
-        assert_eq!(telling, None, "{secret}");
+        let leak = output.lines().find(|line| line.contains(secret));
+        assert_eq!(leak, None, "{secret}");
     }
 }
 
 #[tokio::test]
-async fn with_nothing_to_do_it_uses_no_processor_time() {
-    let system = System::start().await;
+async fn an_idle_system_uses_no_processor_time() {
+    let system = start().await;
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
-    let waiting = bob.order(&ann.list_ticket("Concert", "20").await).await;
-    let sold = bob.order(&ann.list_ticket("Opera", "20").await).await;
+    let waiting = bob.order(&ann.create_ticket("Concert", "20").await).await;
+    let sold = bob.order(&ann.create_ticket("Opera", "20").await).await;
     bob.pay(&sold, "tok_visa").await;
-    bob.sees_complete(&sold).await;
-    system.agrees().await;
+    bob.wait_until_complete(&sold).await;
+    wait_until_consistent(&system).await;
     assert_eq!(bob.find_order(&waiting.id).await.status, "created");
 
-    let before = system.cpu_ticks();
-    // Time is what is measured against here.
+    let before = system.processor_ticks();
+    // Processor time is measured against real time.
     sleep(Duration::from_secs(3)).await;
-    let used = system.cpu_ticks() - before;
+    let used = system.processor_ticks() - before;
     assert!(used <= 3, "{used} ticks in three idle seconds");
 }

@@ -1,0 +1,48 @@
+//! The servers of a system.
+
+use std::process::Command;
+
+use testing::servers::{self, Program, Proxy, Server};
+use testing::system::ServerPorts;
+
+use crate::binaries::binaries;
+
+/// A server behind a proxy that can cut its connections.
+pub(crate) struct Engine {
+    pub(crate) server: Server,
+    pub(crate) proxy: Proxy,
+}
+
+impl Engine {
+    async fn start(program: Program) -> Option<Self> {
+        let server = Server::start(program).await?;
+        let proxy = Proxy::to(server.port()).await;
+        Some(Self { server, proxy })
+    }
+}
+
+/// MongoDB, NATS and Redis.
+pub(crate) struct Engines {
+    pub(crate) mongo: Engine,
+    pub(crate) nats: Engine,
+    pub(crate) redis: Engine,
+}
+
+impl Engines {
+    /// Starts empty servers. Returns `None` and says so if one is not installed.
+    pub(crate) async fn start() -> Option<Self> {
+        let nats = Engine::start(servers::NATS).await?;
+        let redis = Engine::start(servers::REDIS).await?;
+        Some(Self { mongo: Engine::start(servers::mongo()).await?, nats, redis })
+    }
+
+    /// A command that runs a service on these servers, on ports that the operating system chooses.
+    pub(crate) fn command(&self, service: &str) -> Command {
+        let Self { mongo, nats, redis } = self;
+        let ports = ServerPorts { mongo: mongo.proxy.port(), nats: nats.proxy.port(), redis: redis.proxy.port() };
+        let mut command = binaries().service(service, &ports);
+        // Standalone services log their addresses at this level.
+        command.env("RUST_LOG", "warn,engines::standalone=info");
+        command
+    }
+}
