@@ -1,6 +1,6 @@
 //! The lifecycle of a process, which may run one service or all of them.
 //!
-//! A [`Service`] is a list of parts. [`run`] starts the parts and runs them until a signal. Then it accepts no more
+//! A [`Service`] is a list of parts. [`run()`] starts the parts and runs them until a signal. Then it accepts no more
 //! requests and events, finishes those in flight, and finally publishes what is left in the outboxes.
 
 mod admin;
