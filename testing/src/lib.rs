@@ -1,6 +1,7 @@
 //! A service in a test: its real router and listeners on embedded engines, its clock moved by hand, nothing listening
 //! on a port and nothing in the background.
 
+pub mod builders;
 pub mod contract;
 mod interruptible;
 pub mod servers;

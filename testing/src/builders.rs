@@ -1,0 +1,78 @@
+//! Builders of events, as the other services would publish them.
+//!
+//! Every builder returns a plausible event with fresh ids. Override the fields a test cares about:
+//!
+//! ```
+//! # use common::clock::Timestamp;
+//! # use common::events::OrderCreated;
+//! # use common::ids::UserId;
+//! # use testing::builders::{order_cancelled, order_created};
+//! # let now = Timestamp::from_millis(1_769_860_800_000);
+//! # let buyer = UserId::generate(now);
+//! let order = OrderCreated { user_id: buyer, ..order_created(now) };
+//! let cancelled = order_cancelled(&order);
+//! assert_eq!((cancelled.id, cancelled.version), (order.id, 1));
+//! ```
+
+use std::time::Duration;
+
+use common::clock::Timestamp;
+use common::events::{
+    OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, PaymentCreated, TicketCreated, TicketRef,
+    TicketUpdated,
+};
+use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::money::Money;
+
+/// How long after its creation an [`order_created`] expires.
+pub const RESERVATION: Duration = Duration::from_secs(900);
+
+/// A new ticket: "Concert" for $19.99.
+pub fn ticket_created(now: Timestamp) -> TicketCreated {
+    TicketCreated {
+        id: TicketId::generate(now),
+        version: 0,
+        title: "Concert".into(),
+        price: Money::from_cents(1999),
+        user_id: UserId::generate(now),
+    }
+}
+
+/// Version 1 of a ticket, not reserved and otherwise unchanged.
+pub fn ticket_updated(ticket: &TicketCreated) -> TicketUpdated {
+    TicketUpdated {
+        id: ticket.id,
+        version: ticket.version + 1,
+        title: ticket.title.clone(),
+        price: ticket.price,
+        user_id: ticket.user_id,
+        order_id: None,
+    }
+}
+
+/// A new order of a ticket for $19.99. It expires after [`RESERVATION`].
+pub fn order_created(now: Timestamp) -> OrderCreated {
+    OrderCreated {
+        id: OrderId::generate(now),
+        version: 0,
+        status: OrderStatus::Created,
+        user_id: UserId::generate(now),
+        expires_at: now.plus(RESERVATION),
+        ticket: OrderedTicket { id: TicketId::generate(now), price: Money::from_cents(1999) },
+    }
+}
+
+/// Version 1 of an order: cancelled by its buyer, or expired.
+pub fn order_cancelled(order: &OrderCreated) -> OrderCancelled {
+    OrderCancelled { id: order.id, version: order.version + 1, ticket: TicketRef { id: order.ticket.id } }
+}
+
+/// Version 1 of an order: paid for.
+pub fn order_completed(order: &OrderCreated) -> OrderCompleted {
+    OrderCompleted { id: order.id, version: order.version + 1, ticket: TicketRef { id: order.ticket.id } }
+}
+
+/// An authorised payment for an order.
+pub fn payment_created(now: Timestamp, order_id: OrderId) -> PaymentCreated {
+    PaymentCreated { id: PaymentId::generate(now), order_id, stripe_id: "pi_1".into() }
+}
