@@ -4,7 +4,9 @@
 pub mod builders;
 pub mod contract;
 mod interruptible;
+pub mod pages;
 pub mod servers;
+pub mod snapshots;
 
 use std::fmt::Debug;
 use std::path::Path;
