@@ -5,11 +5,12 @@ use common::http::{ApiError, Body};
 use common::ids::TicketId;
 use common::session::CurrentUser;
 
-use super::{TicketBody, TicketView};
+use super::TicketBody;
+use super::view::TicketView;
 use crate::AppState;
 use crate::ticket::Ticket;
 
-/// `POST /api/tickets`: puts a ticket up for sale.
+/// `POST /api/tickets`: lists a ticket for sale.
 pub(crate) async fn create_ticket(
     State(app): State<AppState>,
     seller: CurrentUser,

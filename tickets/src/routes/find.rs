@@ -3,10 +3,10 @@ use axum::extract::State;
 use common::http::{ApiError, PathId};
 use common::ids::TicketId;
 
-use super::TicketView;
+use super::view::TicketView;
 use crate::AppState;
 
-/// `GET /api/tickets/{id}`: one ticket, reserved or not.
+/// `GET /api/tickets/{id}`: returns a ticket, reserved or not.
 pub(crate) async fn find_ticket(
     State(app): State<AppState>,
     id: PathId<TicketId>,

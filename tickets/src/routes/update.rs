@@ -4,11 +4,12 @@ use common::http::{ApiError, Body, PathId};
 use common::ids::TicketId;
 use common::session::CurrentUser;
 
-use super::{TicketBody, TicketView};
+use super::TicketBody;
+use super::view::TicketView;
 use crate::AppState;
 use crate::error::TicketError;
 
-/// `PUT /api/tickets/{id}`: its seller changes a ticket that is not reserved.
+/// `PUT /api/tickets/{id}`: lets the seller edit a ticket that is not reserved.
 pub(crate) async fn update_ticket(
     State(app): State<AppState>,
     seller: CurrentUser,

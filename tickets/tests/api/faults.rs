@@ -8,9 +8,10 @@ use common::store::{Database, Document, Find, Put, Schema, Store, StoreError, Un
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use testing::TestEnv;
+use testing::builders::order_cancelled;
 use tokio::sync::watch;
 
-use crate::{TicketsApp, order_cancelled};
+use crate::TicketsApp;
 
 /// What happens to writes of a collection.
 #[derive(Clone, Copy, PartialEq)]
