@@ -6,7 +6,7 @@ use common::ids::{TicketId, UserId};
 use common::session::CurrentUser;
 use common::store::{Query, StoreError};
 
-use super::OrderView;
+use super::view::OrderView;
 use crate::AppState;
 use crate::error::OrderError;
 use crate::order::Order;
@@ -34,7 +34,7 @@ pub(crate) async fn create_order(
 
 async fn reserve(app: &AppState, buyer: UserId, ticket: TicketId) -> Result<Order, OrderError> {
     let copy = app.tickets.get_arriving(ticket).await?.ok_or(OrderError::UnknownTicket(ticket))?;
-    // Only to refuse without a write what the unique index would refuse.
+    // Saves a write for most duplicates; the unique index is what keeps them out.
     let live = app.orders.find(Query::newest(1).with(Order::LIVE_TICKET, ticket)).await?;
     if !live.is_empty() {
         return Err(OrderError::Reserved(ticket));

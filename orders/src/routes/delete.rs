@@ -7,7 +7,7 @@ use common::session::CurrentUser;
 use crate::AppState;
 use crate::error::OrderError;
 
-/// `DELETE /api/orders/{id}`: the buyer gives the ticket up. Once more does nothing more.
+/// `DELETE /api/orders/{id}`: cancels one of the caller's orders, or does nothing if it is cancelled already.
 pub(crate) async fn delete_order(
     State(app): State<AppState>,
     buyer: CurrentUser,

@@ -4,11 +4,11 @@ use common::http::{ApiError, PathId};
 use common::ids::OrderId;
 use common::session::CurrentUser;
 
-use super::OrderView;
+use super::view::OrderView;
 use crate::AppState;
 use crate::error::OrderError;
 
-/// `GET /api/orders/{id}`: one of the caller's orders.
+/// `GET /api/orders/{id}`: returns one of the caller's orders.
 pub(crate) async fn find_order(
     State(app): State<AppState>,
     buyer: CurrentUser,

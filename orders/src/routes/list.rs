@@ -4,11 +4,11 @@ use common::http::{ApiError, Page};
 use common::ids::OrderId;
 use common::session::CurrentUser;
 
-use super::OrderView;
+use super::view::OrderView;
 use crate::AppState;
 use crate::order::Order;
 
-/// `GET /api/orders`: the caller's orders, the newest first.
+/// `GET /api/orders`: lists the caller's orders, newest first.
 pub(crate) async fn list_orders(
     State(app): State<AppState>,
     buyer: CurrentUser,
