@@ -1,21 +1,21 @@
-//! How the service is configured.
+//! The service's configuration.
 
 use std::time::Duration;
 
 use clap::{ArgAction, Args, value_parser};
 
-/// How long sessions last, and how their cookie travels.
+/// Configuration of sessions and their cookie.
 ///
-/// A binary that is served over plain HTTP changes the default of one flag in its own `clap` command:
+/// A binary that serves plain HTTP by default can change the default of `cookie_secure` in its own `clap` command:
 /// `mut_arg("cookie_secure", |flag| flag.default_value("false"))`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Sessions")]
 pub struct AuthConfig {
-    /// Hours until a session ends.
+    /// How long a session lasts, in hours.
     #[arg(long, env = "SESSION_HOURS", default_value_t = 24, value_parser = value_parser!(u32).range(1..), value_name = "HOURS")]
     pub session_hours: u32,
 
-    /// Whether browsers send the session's cookie over HTTPS alone.
+    /// Whether browsers send the session cookie over HTTPS only.
     #[arg(long, env = "COOKIE_SECURE", default_value = "true", action = ArgAction::Set, value_name = "BOOL")]
     pub cookie_secure: bool,
 }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_last_a_day_and_travel_by_https_unless_told_otherwise() {
+    fn sessions_last_a_day_and_need_https_by_default() {
         let config = parse(&[]).unwrap();
         assert_eq!((config.session_hours, config.cookie_secure), (24, true));
         let config = parse(&["--session-hours", "1", "--cookie-secure", "false"]).unwrap();
@@ -53,14 +53,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_named() {
+    fn errors_name_the_malformed_flag() {
         for (flag, variable, value) in
             [("--session-hours", "SESSION_HOURS", "0"), ("--cookie-secure", "COOKIE_SECURE", "perhaps")]
         {
             let error = parse(&[flag, value]).unwrap_err();
             assert!(error.contains(flag), "{error}");
-            let arguments = Program::command();
-            let argument = arguments.get_arguments().find(|argument| argument.get_env() == Some(variable.as_ref()));
+            let command = Program::command();
+            let argument = command.get_arguments().find(|argument| argument.get_env() == Some(variable.as_ref()));
             assert_eq!(argument.unwrap().get_long(), flag.strip_prefix("--"));
         }
     }

@@ -1,4 +1,4 @@
-//! What can go wrong in this service, and what the client is told.
+//! The service's errors, and the HTTP responses they become.
 
 use common::http::ApiError;
 use common::store::StoreError;
@@ -7,11 +7,11 @@ use crate::password::HashError;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthError {
-    #[error("the email address belongs to another user")]
+    #[error("the email address is already in use")]
     EmailInUse,
-    #[error("no such user, or another password")]
+    #[error("the email address is unknown or the password is wrong")]
     InvalidCredentials,
-    #[error("could not hash a password")]
+    #[error("could not hash the password")]
     Hash(#[from] HashError),
     #[error("could not read or write users")]
     Store(#[from] StoreError),

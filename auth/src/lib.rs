@@ -1,7 +1,7 @@
-//! The auth service: accounts, and the sessions that say who is asking.
+//! The auth service: accounts and sessions.
 //!
-//! It owns the users. People sign up, in and out by HTTP (`routes`); a session is a token that every service verifies
-//! by itself, so no other service asks this one anything, and it publishes no events.
+//! It owns the users, who sign up, in and out over HTTP (`routes`). A session is a signed token that every service
+//! verifies on its own, so no service ever calls this one. It publishes no events and listens to none.
 
 mod config;
 mod error;
@@ -22,10 +22,10 @@ pub use config::AuthConfig;
 pub use password::Hasher;
 use user::User;
 
-/// What the service stores.
+/// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[User::SCHEMA];
 
-/// What every handler works with.
+/// The state shared by handlers.
 #[derive(Clone)]
 struct AppState {
     users: Collection<User>,
@@ -35,12 +35,12 @@ struct AppState {
     clock: Arc<dyn Clock>,
 }
 
-/// The service on this database, which must know [`SCHEMAS`], hashing passwords on all cores.
+/// The service on this database, which must have been opened with [`SCHEMAS`]. Hashes passwords on all cores.
 pub fn service(database: &Database, sessions: Sessions, config: AuthConfig) -> Service {
     service_with_hasher(database, sessions, config, Hasher::default())
 }
 
-/// Like [`service`], with limits of its own on the hashing of passwords.
+/// Like [`service`], with its own limits on password hashing.
 pub fn service_with_hasher(database: &Database, sessions: Sessions, config: AuthConfig, hasher: Hasher) -> Service {
     let app = AppState { users: database.collection(), sessions, hasher, config, clock: database.clock().clone() };
     Service::new("auth").routes(router(app)).database(database.clone())

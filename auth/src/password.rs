@@ -1,4 +1,4 @@
-//! Passwords, and the work of hashing them: argon2id, bounded in threads, memory and queue.
+//! Passwords, and their hashing with argon2id on a bounded number of threads behind a bounded queue.
 
 use std::error::Error;
 use std::fmt;
@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-/// 19 MiB, two passes, one lane: the first choice of
+/// 19 MiB, two passes, one lane, as recommended by
 /// <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>.
 const PARAMS: Params = match Params::new(19 * 1024, 2, 1, None) {
     Ok(params) => params,
     Err(_) => panic!("valid parameters"),
 };
 
-/// Passwords that may wait for a core; about a second's work for two cores.
-const QUEUE: usize = 64;
+/// The most passwords that wait for a thread: about a second's work for two cores.
+const MAX_QUEUED: usize = 64;
 
-/// A password somebody signs in with: not empty, without white space around it. Does not show itself in logs.
+/// A password to sign in with: trimmed and not empty. Never shown in debug output.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Password(SecretString);
@@ -34,11 +34,11 @@ impl TryFrom<String> for Password {
 
     fn try_from(text: String) -> Result<Self, &'static str> {
         let text = text.trim();
-        if text.is_empty() { Err("empty") } else { Ok(Self(text.into())) }
+        if text.is_empty() { Err("a password must not be empty") } else { Ok(Self(text.into())) }
     }
 }
 
-/// A password somebody signs up with: 8 to 128 characters, without white space around them.
+/// A password to sign up with: trimmed, 8 to 128 characters.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Password")]
 pub(crate) struct NewPassword(pub(crate) Password);
@@ -48,20 +48,20 @@ impl TryFrom<Password> for NewPassword {
 
     fn try_from(password: Password) -> Result<Self, &'static str> {
         let length = password.0.expose_secret().chars().count();
-        if (8..=128).contains(&length) { Ok(Self(password)) } else { Err("not 8 to 128 characters") }
+        if (8..=128).contains(&length) { Ok(Self(password)) } else { Err("a password has 8 to 128 characters") }
     }
 }
 
-/// What is stored of a password, as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
+/// The stored hash of a password, as a PHC string: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
 ///
-/// It names its own parameters, so that they can be raised without locking anybody out.
+/// The string contains the parameters, so raising [`PARAMS`] leaves existing hashes valid.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct PasswordHash(phc::PasswordHash);
 
 impl PasswordHash {
-    /// All but the hash: how to compute one.
-    fn recipe() -> Result<Self, HashError> {
+    /// The current parameters and a fresh salt, without an output yet.
+    fn template() -> Result<Self, HashError> {
         Ok(Self(phc::PasswordHash {
             algorithm: ARGON2ID_IDENT,
             version: Some(Version::V0x13.into()),
@@ -71,12 +71,12 @@ impl PasswordHash {
         }))
     }
 
-    /// Computes the hash that this password gives; whether it is the stored one is for the caller to see.
-    fn compute(&self, password: &Password, memory: &mut Vec<Block>) -> Result<phc::Output, HashError> {
+    /// Hashes `password` with the algorithm, parameters and salt of this hash. `memory` grows as needed.
+    fn hash_password(&self, password: &Password, memory: &mut Vec<Block>) -> Result<phc::Output, HashError> {
         let algorithm = Algorithm::try_from(self.0.algorithm.as_str()).map_err(HashError::failed)?;
         let version = self.0.version.map_or(Ok(Version::default()), Version::try_from).map_err(HashError::failed)?;
         let params = Params::try_from(&self.0).map_err(HashError::failed)?;
-        let salt = self.0.salt.as_ref().ok_or_else(|| HashError::failed("the stored hash has no salt"))?;
+        let salt = self.0.salt.as_ref().ok_or_else(|| HashError::failed("the hash has no salt"))?;
 
         if memory.len() < params.block_count() {
             memory.resize(params.block_count(), Block::new());
@@ -109,100 +109,101 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Why a password was not hashed.
+/// Why a password could not be hashed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashError {
-    #[error("too many passwords wait to be hashed")]
+    #[error("too many passwords are waiting to be hashed, try again later")]
     Overloaded,
     #[error("argon2 failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl HashError {
-    fn failed(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Failed(why.into())
+    fn failed(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed(cause.into())
     }
 }
 
-/// Hashes passwords on threads of its own, so many at once, and lets so many more wait. Cheap to clone.
+/// A pool of threads that hash passwords, with a bounded queue. Cheap to clone.
 ///
-/// Who has gone before their turn came is not hashed for.
+/// Requests cancelled while queued are not hashed.
 #[derive(Clone)]
 pub struct Hasher(Arc<Inner>);
 
 struct Inner {
-    queue: Sender<Job>,
-    computed: AtomicU64,
+    queue: Sender<Task>,
+    hash_count: AtomicU64,
 }
 
-/// What a thread does next, in memory of its own.
+/// A unit of work for a hashing thread, which passes in its own memory.
 ///
-/// That memory is kept from hash to hash: fresh pages cost up to a third of what the hashing does, and an allocator
-/// that is given it back need not give it on to the operating system.
-type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+/// Threads reuse their memory: touching fresh pages would make a hash up to a third slower, and freeing the blocks does
+/// not necessarily return them to the operating system.
+type Task = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
 
 impl Default for Hasher {
-    /// One at once for every core: more would not make any of them faster.
+    /// One thread per core, since hashing is bound by the CPU.
     fn default() -> Self {
-        Self::new(available_parallelism().unwrap_or(NonZeroUsize::MIN), QUEUE)
+        Self::new(available_parallelism().unwrap_or(NonZeroUsize::MIN), MAX_QUEUED)
     }
 }
 
 impl Hasher {
-    /// A hasher that works on `workers` passwords at once while at most `queue` others wait (at least one).
-    pub fn new(workers: NonZeroUsize, queue: usize) -> Self {
-        let (sender, receiver) = channel(queue.max(1));
-        let jobs = Arc::new(Mutex::new(receiver));
-        for _ in 0..workers.get() {
-            let jobs = jobs.clone();
-            std::thread::spawn(move || work(&jobs));
+    /// Starts `threads` threads, with room for `max_queued` waiting passwords (at least one).
+    pub fn new(threads: NonZeroUsize, max_queued: usize) -> Self {
+        let (queue, receiver) = channel(max_queued.max(1));
+        let tasks = Arc::new(Mutex::new(receiver));
+        for _ in 0..threads.get() {
+            let tasks = tasks.clone();
+            std::thread::spawn(move || run_tasks(&tasks));
         }
-        Self(Arc::new(Inner { queue: sender, computed: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { queue, hash_count: AtomicU64::new(0) }))
     }
 
-    /// How many hashes have been computed, for whatever outcome.
-    pub fn computed(&self) -> u64 {
-        self.0.computed.load(Ordering::Relaxed)
+    /// The number of hashes computed so far, successfully or not.
+    pub fn hash_count(&self) -> u64 {
+        self.0.hash_count.load(Ordering::Relaxed)
     }
 
-    /// What to store of a new password.
+    /// Hashes a new password.
     pub(crate) async fn hash(&self, password: NewPassword) -> Result<PasswordHash, HashError> {
-        let mut hash = PasswordHash::recipe()?;
-        hash.0.hash = Some(self.compute(hash.clone(), password.0).await?);
+        let mut hash = PasswordHash::template()?;
+        hash.0.hash = Some(self.hash_like(hash.clone(), password.0).await?);
         Ok(hash)
     }
 
-    /// Whether this is the password that was stored. Where none was, the answer is no, and takes as long.
+    /// Whether `password` is the one that was stored. Without a stored hash the answer is no, after the same work.
     pub(crate) async fn verify(&self, password: Password, stored: Option<PasswordHash>) -> Result<bool, HashError> {
-        let stored = stored.map_or_else(PasswordHash::recipe, Ok)?;
+        let stored = stored.map_or_else(PasswordHash::template, Ok)?;
         let expected = stored.0.hash;
-        let computed = self.compute(stored, password).await?;
-        Ok(expected == Some(computed))
+        let output = self.hash_like(stored, password).await?;
+        Ok(expected == Some(output))
     }
 
-    async fn compute(&self, recipe: PasswordHash, password: Password) -> Result<phc::Output, HashError> {
+    /// Hashes `password` with the algorithm, parameters and salt of `like`.
+    async fn hash_like(&self, like: PasswordHash, password: Password) -> Result<phc::Output, HashError> {
         let (reply, output) = oneshot::channel();
         let inner = self.0.clone();
-        let job = move |memory: &mut Vec<Block>| {
+        let task = move |memory: &mut Vec<Block>| {
             if reply.is_closed() {
                 return;
             }
-            let output = recipe.compute(&password, memory);
-            inner.computed.fetch_add(1, Ordering::Relaxed);
-            // Who asked may have gone meanwhile.
-            let _gone = reply.send(output);
+            let output = like.hash_password(&password, memory);
+            inner.hash_count.fetch_add(1, Ordering::Relaxed);
+            // Fails if the request was cancelled in the meantime.
+            let _ = reply.send(output);
         };
-        self.0.queue.try_send(Box::new(job)).map_err(|_| HashError::Overloaded)?;
+        self.0.queue.try_send(Box::new(task)).map_err(|_| HashError::Overloaded)?;
         output.await.map_err(HashError::failed)?
     }
 }
 
-/// Works off the queue until every hasher is gone. One thread waits for the next job, the others for that thread.
-fn work(jobs: &Mutex<Receiver<Job>>) {
-    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+/// Runs queued tasks until every [`Hasher`] is dropped. One idle thread waits for a task, the others for its lock.
+fn run_tasks(tasks: &Mutex<Receiver<Task>>) {
+    let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
     let mut memory = Vec::new();
-    while let Some(job) = next() {
-        job(&mut memory);
+    while let Some(task) = next() {
+        task(&mut memory);
     }
 }
 
@@ -225,21 +226,21 @@ mod tests {
         phc.to_owned().try_into().unwrap()
     }
 
-    /// Occupies a worker until the sender is dropped.
-    async fn occupy(hasher: &Hasher) -> std::sync::mpsc::Sender<()> {
-        let (release, released) = std::sync::mpsc::channel();
-        let (begin, begun) = oneshot::channel();
-        let job = Box::new(move |_: &mut Vec<Block>| {
-            begin.send(()).unwrap();
-            let _released = released.recv();
+    /// Blocks one thread until the sender is dropped.
+    async fn block_thread(hasher: &Hasher) -> std::sync::mpsc::Sender<()> {
+        let (blocker, dropped) = std::sync::mpsc::channel();
+        let (start, started) = oneshot::channel();
+        let task = Box::new(move |_: &mut Vec<Block>| {
+            start.send(()).unwrap();
+            let _ = dropped.recv();
         });
-        hasher.0.queue.try_send(job).ok().unwrap();
-        begun.await.unwrap();
-        release
+        hasher.0.queue.try_send(task).ok().unwrap();
+        started.await.unwrap();
+        blocker
     }
 
     #[test]
-    fn passwords_are_trimmed_and_new_ones_measured_in_characters() {
+    fn new_passwords_have_8_to_128_characters_after_trimming() {
         assert_eq!(password(" \tsecret\n").0.expose_secret(), "secret");
         assert!(Password::try_from(" \n".to_owned()).is_err());
         let is_new = |text: &str| NewPassword::try_from(password(text)).is_ok();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_secret_shows_in_debug_output() {
+    async fn debug_output_shows_neither_password_nor_hash() {
         let new = NewPassword(password("open sesame"));
         let hash = Hasher::new(ONE, 0).hash(new.clone()).await.unwrap();
         assert!(!format!("{new:?}").contains("sesame"));
@@ -257,20 +258,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stored_hash_knows_its_password_alone() {
+    async fn only_the_hashed_password_verifies() {
         let hasher = Hasher::new(ONE, 0);
         let hash = hasher.hash(NewPassword(password("open sesame"))).await.unwrap();
-        let again = hasher.hash(NewPassword(password("open sesame"))).await.unwrap();
-        let (text, again) = (String::from(hash), String::from(again));
+        let second = hasher.hash(NewPassword(password("open sesame"))).await.unwrap();
+        let (text, second) = (String::from(hash), String::from(second));
         assert!(text.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{text}");
-        assert_ne!(text, again, "the salt is random");
+        assert_ne!(text, second, "salts must be random");
         assert!(hasher.verify(password("open sesame"), Some(stored(&text))).await.unwrap());
         assert!(!hasher.verify(password("Open sesame"), Some(stored(&text))).await.unwrap());
     }
 
     #[tokio::test]
-    async fn hashes_of_other_parameters_and_makers_are_verified() {
-        // From the test vectors of the reference implementation.
+    async fn hashes_with_other_parameters_verify() {
+        // Test vectors of the reference implementation.
         let hasher = Hasher::new(ONE, 0);
         for phc in [
             "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
@@ -283,52 +284,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobodys_password_costs_as_much_and_is_always_wrong() {
+    async fn without_a_stored_hash_no_password_verifies_after_the_same_work() {
         let hasher = Hasher::new(ONE, 0);
         assert!(!hasher.verify(password("open sesame"), None).await.unwrap());
-        assert_eq!(hasher.computed(), 1);
-        let recipe = PasswordHash::recipe().unwrap();
-        assert_eq!(Params::try_from(&recipe.0).unwrap(), PARAMS);
+        assert_eq!(hasher.hash_count(), 1);
+        let template = PasswordHash::template().unwrap();
+        assert_eq!(Params::try_from(&template.0).unwrap(), PARAMS);
     }
 
     #[tokio::test]
-    async fn who_finds_the_queue_full_is_turned_away() {
+    async fn a_full_queue_refuses_further_passwords() {
         let hasher = Hasher::new(ONE, 1);
-        let worker = occupy(&hasher).await;
+        let blocker = block_thread(&hasher).await;
         let mut waiting = Box::pin(hasher.verify(password("one"), None));
         assert!(poll!(&mut waiting).is_pending());
         let refused = poll!(Box::pin(hasher.verify(password("two"), None)));
         assert!(matches!(refused, Poll::Ready(Err(HashError::Overloaded))));
-        drop(worker);
+        drop(blocker);
         assert!(!waiting.await.unwrap());
-        assert_eq!(hasher.computed(), 1);
+        assert_eq!(hasher.hash_count(), 1);
     }
 
     #[tokio::test]
-    async fn who_has_gone_is_not_hashed_for() {
+    async fn requests_cancelled_while_queued_are_not_hashed() {
         let hasher = Hasher::new(ONE, 4);
-        let worker = occupy(&hasher).await;
+        let blocker = block_thread(&hasher).await;
         for _ in 0..3 {
-            let mut gone = Box::pin(hasher.verify(password("gone"), None));
-            assert!(poll!(&mut gone).is_pending());
+            let mut cancelled = Box::pin(hasher.verify(password("cancelled"), None));
+            assert!(poll!(&mut cancelled).is_pending());
         }
         let mut waiting = Box::pin(hasher.verify(password("waiting"), None));
         assert!(poll!(&mut waiting).is_pending());
-        drop(worker);
+        drop(blocker);
         waiting.await.unwrap();
-        assert_eq!(hasher.computed(), 1);
+        assert_eq!(hasher.hash_count(), 1);
     }
 
     #[tokio::test]
-    async fn as_many_are_hashed_at_once_as_there_are_workers() {
+    async fn every_thread_hashes_concurrently() {
         let hasher = Hasher::new(NonZeroUsize::new(2).unwrap(), 8);
-        // Each begins while the other is held up.
-        let (first, second) = (occupy(&hasher).await, occupy(&hasher).await);
+        // The second task starts while the first is still blocked.
+        let blockers = (block_thread(&hasher).await, block_thread(&hasher).await);
         let mut waiting = Box::pin(join_all((0..4).map(|_| hasher.verify(password("open sesame"), None))));
         assert!(poll!(&mut waiting).is_pending());
-        assert_eq!(hasher.computed(), 0);
-        drop((first, second));
+        assert_eq!(hasher.hash_count(), 0);
+        drop(blockers);
         waiting.await;
-        assert_eq!(hasher.computed(), 4);
+        assert_eq!(hasher.hash_count(), 4);
     }
 }

@@ -1,4 +1,4 @@
-//! A user and their email address.
+//! Users and their email addresses.
 
 use common::ids::UserId;
 use common::store::{Entity, Index, IndexKind, Query, Schema};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::password::PasswordHash;
 
-/// Somebody who has signed up. They never change, so their version stays 0.
+/// A user. Nothing changes users, so their version stays 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) version: u64,
     pub(crate) email: Email,
-    /// The email address in lower case, by which users are found, and in which no two agree.
+    /// The email address in lower case: unique, and the field that lookups use.
     lowercase_email: String,
     pub(crate) password: PasswordHash,
 }
@@ -43,21 +43,21 @@ impl User {
         Self { id, version: 0, email, lowercase_email, password }
     }
 
-    /// Asks for the user of an email address, however it is capitalised.
+    /// Finds the user with this email address, ignoring case.
     pub(crate) fn by_email(email: &Email) -> Query<UserId> {
         Query::newest(1).with("lowercaseEmail", email.to_lowercase())
     }
 }
 
-/// An email address as its user writes it, without white space around it: `Ann@example.com`.
+/// An email address as typed, without surrounding white space: `Ann@example.com`.
 ///
-/// Not the form with a name (`Ann <ann@example.com>`), nor a domain that is no name or without a dot.
+/// A display name (`Ann <ann@example.com>`), an IP address as domain and a domain without a dot are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Email(String);
 
 impl Email {
-    /// The longest address that a mail server must accept (RFC 5321, 4.5.3.1.3, without the brackets).
+    /// The longest address a mail server must accept (RFC 5321, section 4.5.3.1.3, without the angle brackets).
     const MAX_LENGTH: usize = 254;
 
     pub(crate) fn as_str(&self) -> &str {
@@ -77,13 +77,13 @@ impl TryFrom<String> for Email {
             Options { minimum_sub_domains: 2, allow_domain_literal: false, allow_display_text: false };
         let text = text.trim();
         if text.len() > Self::MAX_LENGTH {
-            return Err("longer than any email address");
+            return Err("an email address has at most 254 characters");
         }
         let address = EmailAddress::parse_with_options(text, FORM).map_err(|_| "not an email address")?;
-        // The parser takes every character of a local part in a domain too.
+        // The parser accepts the same characters in the domain as in the local part.
         let is_host = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '.';
         if !address.domain().chars().all(is_host) {
-            return Err("its domain is no host name");
+            return Err("the domain of an email address must be a host name");
         }
         Ok(Self(text.to_owned()))
     }
@@ -91,6 +91,8 @@ impl TryFrom<String> for Email {
 
 #[cfg(test)]
 mod tests {
+    use common::clock::Timestamp;
+
     use super::*;
 
     fn email(text: &str) -> Option<String> {
@@ -98,13 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_kept_as_typed_but_for_white_space_around_them() {
+    fn the_schema_names_existing_fields() {
+        let hash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let email = Email("Ann@test.com".into());
+        let user = User::new(UserId::generate(Timestamp::from_millis(0)), email, hash.to_owned().try_into().unwrap());
+        assert_eq!(User::SCHEMA.check(&user), Ok(()));
+    }
+
+    #[test]
+    fn valid_addresses_are_trimmed_and_otherwise_kept_as_typed() {
         assert_eq!(email(" Ann.O'Neil+tickets@Example.co.UK\n"), Some("Ann.O'Neil+tickets@Example.co.UK".into()));
         assert_eq!(email("søren@blåbær.dk"), Some("søren@blåbær.dk".into()));
     }
 
     #[test]
-    fn what_is_not_an_address_is_refused() {
+    fn invalid_addresses_are_refused() {
         for text in [
             "",
             " ",
@@ -134,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_have_a_longest_length() {
+    fn addresses_have_at_most_254_characters() {
         let label = "d".repeat(61);
         let of_length = |length: usize| {
             let domain = format!("{label}.{label}.{label}.com");

@@ -1,4 +1,4 @@
-//! What the orders service can be told.
+//! The service's configuration.
 
 use clap::Args;
 
@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Orders")]
 pub struct OrdersConfig {
-    /// How long a ticket stays reserved unless it is paid for.
+    /// How long an order reserves its ticket before it expires unpaid, in seconds.
     #[arg(long, env = "ORDER_EXPIRATION_SECONDS", default_value_t = 900, value_name = "SECONDS",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub order_expiration_seconds: u32,

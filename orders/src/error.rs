@@ -1,4 +1,4 @@
-//! The service's errors, and what they become for clients and for the bus.
+//! The service's errors, and the HTTP responses and verdicts on events they become.
 
 use common::http::ApiError;
 use common::ids::{OrderId, TicketId};
@@ -37,7 +37,7 @@ impl From<OrderError> for ApiError {
 impl From<OrderError> for ListenError {
     fn from(error: OrderError) -> Self {
         match error {
-            // The clock of the service that sent the event is ahead of ours.
+            // The clock of the expiration service is ahead of ours.
             OrderError::Rule(OrderRuleError::NotExpired(_)) => Self::retry(error),
             // Orders are created here, so an unknown one never existed.
             OrderError::UnknownOrder(_)

@@ -1,6 +1,6 @@
-//! The orders service: who has reserved which ticket, until when, and whether the purchase is complete.
+//! The orders service: reservations of tickets, and what becomes of them.
 //!
-//! It alone decides whether a purchase stands. Buyers reserve and cancel over HTTP (`routes`); payments and expirations
+//! It alone decides whether a purchase stands. Buyers order and cancel over HTTP (`routes`); payments and expirations
 //! arrive as events (`listeners`).
 
 mod config;
@@ -39,7 +39,7 @@ struct AppState {
     tickets: Replica<TicketCopy>,
     sessions: Sessions,
     clock: Arc<dyn Clock>,
-    /// How long a ticket stays reserved unless it is paid for.
+    /// How long an order reserves its ticket before it expires unpaid.
     reservation: Duration,
 }
 

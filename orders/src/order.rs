@@ -1,4 +1,4 @@
-//! An order and its rules.
+//! Orders and their rules.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ pub(crate) struct Order {
     /// The buyer.
     pub(crate) user_id: UserId,
     pub(crate) status: OrderStatus,
-    /// When the reservation ends unless it is paid for.
+    /// When the order expires unless it is complete by then.
     pub(crate) expires_at: Timestamp,
-    /// The ticket as it was when it was ordered. Its price is the price to pay, whatever happens to the ticket later.
+    /// The ticket as ordered. Its price is the price to pay, whatever happens to the ticket later.
     pub(crate) ticket: TicketCopy,
-    /// The ticket again, while the order is live. A unique index over this field makes two live orders of one ticket
-    /// impossible.
+    /// The ticket's id, while the order is live. A unique index over this field prevents a second live order of the
+    /// same ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live_ticket_id: Option<TicketId>,
 }
@@ -100,25 +100,25 @@ impl Order {
     /// Cancels the order for its buyer. Returns `None` if it is already cancelled.
     pub(crate) fn cancel(&mut self) -> Result<Option<OrderCancelled>, OrderRuleError> {
         match self.status {
-            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.release())),
+            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.mark_cancelled())),
             OrderStatus::Cancelled => Ok(None),
             OrderStatus::Complete => Err(OrderRuleError::Complete),
         }
     }
 
-    /// Cancels the order because its time is up at `now`. Returns `None` if it has already ended, either way.
+    /// Cancels the order if it has expired at `now`. Returns `None` if it is already cancelled or complete.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Result<Option<OrderCancelled>, OrderRuleError> {
         if now < self.expires_at {
             return Err(OrderRuleError::NotExpired(self.expires_at));
         }
         match self.status {
-            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.release())),
+            OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.mark_cancelled())),
             OrderStatus::Cancelled | OrderStatus::Complete => Ok(None),
         }
     }
 
-    /// Completes the order, its price being authorised. Returns `None` if it is already complete, or if it was cancelled
-    /// first: a cancelled order is never completed.
+    /// Completes the order once its payment is authorised. Returns `None` if it is already complete or cancelled:
+    /// a cancelled order never completes.
     pub(crate) fn complete(&mut self) -> Option<OrderCompleted> {
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => {}
@@ -129,7 +129,7 @@ impl Order {
         Some(OrderCompleted { id: self.id, version: self.version, ticket: self.ticket_ref() })
     }
 
-    fn release(&mut self) -> OrderCancelled {
+    fn mark_cancelled(&mut self) -> OrderCancelled {
         self.status = OrderStatus::Cancelled;
         self.live_ticket_id = None;
         self.version += 1;
@@ -180,8 +180,8 @@ mod tests {
     }
 
     proptest! {
-        /// Payments and cancellations in any number and order: the first decides, each change is one version and one
-        /// event, and the ticket is held exactly while the order is live.
+        /// Of any sequence of payments and cancellations the first decides. A change is one version and one event. The
+        /// ticket is held until the order is cancelled.
         #[test]
         fn the_first_decision_stands(payments in prop::collection::vec(any::<bool>(), 0..8)) {
             let mut order = order();

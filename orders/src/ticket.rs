@@ -1,4 +1,4 @@
-//! This service's copies of the tickets.
+//! Copies of tickets, which the tickets service owns.
 
 use common::events::{TicketCreated, TicketUpdated};
 use common::ids::TicketId;
@@ -7,7 +7,7 @@ use common::replica::Follow;
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
-/// A copy of a ticket. Whether it is reserved is not copied: the orders themselves know that.
+/// A copy of a ticket, without its reservation: a ticket is reserved here while it has a live order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TicketCopy {
@@ -43,5 +43,19 @@ impl Follow<TicketUpdated> for TicketCopy {
     fn follow(_before: Option<Self>, event: TicketUpdated) -> Option<Self> {
         let TicketUpdated { id, version, title, price, user_id: _, order_id: _ } = event;
         Some(Self { id, version, title, price })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::clock::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_schema_names_existing_fields() {
+        let id = TicketId::generate(Timestamp::from_millis(0));
+        let copy = TicketCopy { id, version: 0, title: "Concert".into(), price: Money::from_cents(1) };
+        assert_eq!(TicketCopy::SCHEMA.check(&copy), Ok(()));
     }
 }

@@ -13,8 +13,10 @@ pub mod builders;
 pub mod contract;
 mod env;
 mod interruptible;
+pub mod pages;
 mod request;
 pub mod servers;
+pub mod snapshots;
 #[cfg(feature = "system")]
 pub mod system;
 mod wait;

@@ -1,13 +1,13 @@
-//! The orders that this service has heard of.
+//! What this service remembers about orders.
 
 use common::ids::{OrderId, TicketId};
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
-/// What this service knows about an order of one of its tickets.
+/// An order of a ticket, as far as its events have arrived.
 ///
-/// `order:created` and `order:cancelled` may arrive repeated and in any order. Without this record, an `order:created`
-/// that arrives after its `order:cancelled` would reserve the ticket with nobody left to release it.
+/// `order:created` and `order:cancelled` may arrive repeatedly and in any order. Without this record, an `order:created`
+/// that arrives after its `order:cancelled` would reserve the ticket forever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reservation {
@@ -18,7 +18,7 @@ pub(crate) struct Reservation {
     pub(crate) status: ReservationStatus,
 }
 
-/// Whether the order still wants its ticket.
+/// The newest known state of the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ReservationStatus {
@@ -48,7 +48,7 @@ impl Reservation {
         Self { id: order, version: 0, ticket_id: ticket, status: ReservationStatus::Created }
     }
 
-    /// The order was cancelled, whether or not its creation has been heard of.
+    /// The order was cancelled, whether or not its `order:created` has arrived.
     pub(crate) fn cancelled(order: OrderId, ticket: TicketId) -> Self {
         Self { id: order, version: 1, ticket_id: ticket, status: ReservationStatus::Cancelled }
     }

@@ -1,4 +1,4 @@
-//! A ticket and its rules.
+//! Tickets and their rules.
 
 use common::events::{TicketCreated, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
@@ -17,7 +17,7 @@ pub(crate) struct Ticket {
     pub(crate) price: Money,
     /// The seller.
     pub(crate) user_id: UserId,
-    /// The order that it is reserved for or sold to.
+    /// The order it is reserved for or sold to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) order_id: Option<OrderId>,
 }
@@ -106,7 +106,7 @@ impl Ticket {
     }
 }
 
-/// What a ticket is for: 1 to 200 characters, trimmed.
+/// The title of a ticket: 1 to 200 characters, trimmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Title(String);
@@ -117,11 +117,11 @@ impl TryFrom<String> for Title {
     fn try_from(text: String) -> Result<Self, &'static str> {
         let text = text.trim();
         let length = text.chars().count();
-        if (1..=200).contains(&length) { Ok(Self(text.to_owned())) } else { Err("not 1 to 200 characters") }
+        if (1..=200).contains(&length) { Ok(Self(text.to_owned())) } else { Err("a title has 1 to 200 characters") }
     }
 }
 
-/// The price of a ticket: above zero, at most 999,999.99 dollars.
+/// The price of a ticket: above 0, at most 999,999.99 dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Money")]
 pub(crate) struct Price(Money);
@@ -130,7 +130,11 @@ impl TryFrom<Money> for Price {
     type Error = &'static str;
 
     fn try_from(amount: Money) -> Result<Self, &'static str> {
-        if (1..=99_999_999).contains(&amount.cents()) { Ok(Self(amount)) } else { Err("not a price") }
+        if (1..=99_999_999).contains(&amount.cents()) {
+            Ok(Self(amount))
+        } else {
+            Err("a price is above 0 and at most 999999.99")
+        }
     }
 }
 

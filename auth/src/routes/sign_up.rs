@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tower_cookies::Cookies;
 use validator::Validate;
 
-use super::{UserView, start_session};
+use super::session::{UserView, start_session};
 use crate::AppState;
 use crate::error::AuthError;
 use crate::password::NewPassword;

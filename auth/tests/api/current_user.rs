@@ -12,7 +12,7 @@ use crate::{AuthApp, CURRENT_USER, set_cookie};
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[tokio::test]
-async fn who_is_signed_in_is_told_who_they_are() {
+async fn a_valid_session_returns_its_user() {
     let app = AuthApp::new();
     let reply = app.sign_up("Ann@test.com", "password").await;
     let (cookie, _) = set_cookie(&reply);
@@ -25,7 +25,7 @@ async fn who_is_signed_in_is_told_who_they_are() {
 }
 
 #[tokio::test]
-async fn without_a_session_nobody_is_there() {
+async fn without_a_session_the_current_user_is_null() {
     let app = AuthApp::new();
     assert_eq!(app.service.get(CURRENT_USER).send().await.expect(200), json!({"currentUser": null}));
     for cookie in ["", "session", "session=", "session=a.b.c", "other=1"] {
@@ -34,7 +34,7 @@ async fn without_a_session_nobody_is_there() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_its_time_is_up() {
+async fn sessions_expire_after_their_lifetime() {
     let app = AuthApp::new();
     let (cookie, _) = set_cookie(&app.sign_up("ann@test.com", "password").await);
     app.env.clock.advance(24 * HOUR - Duration::from_millis(1));
@@ -44,7 +44,7 @@ async fn a_session_ends_when_its_time_is_up() {
 }
 
 #[tokio::test]
-async fn forged_tokens_are_no_sessions() {
+async fn forged_tokens_are_refused() {
     let app = AuthApp::new();
     let (id, now) = (UserId::generate(app.env.clock.now()), app.env.clock.now());
     let claims = json!({"id": id, "email": "ann@test.com", "iat": now.as_secs(), "exp": now.plus(HOUR).as_secs()});
@@ -60,11 +60,11 @@ async fn forged_tokens_are_no_sessions() {
         claims.as_object_mut().unwrap().remove(claim);
         sign(&claims, key)
     };
-    let mut others = claims.clone();
-    others["id"] = json!(UserId::generate(now));
-    let others = sign(&others, key);
+    let mut other_claims = claims.clone();
+    other_claims["id"] = json!(UserId::generate(now));
+    let other_token = sign(&other_claims, key);
     let [header, payload, signature] = parts(&valid);
-    let [_, others_payload, _] = parts(&others);
+    let [_, other_payload, _] = parts(&other_token);
     // {"alg":"none","typ":"JWT"} and {"alg":"HS512","typ":"JWT"}
     let (none, hs512) = ("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9");
     let other_key = Sessions::new(&"another key".into(), Arc::new(app.env.clock.clone()));
@@ -75,7 +75,7 @@ async fn forged_tokens_are_no_sessions() {
         format!("{hs512}.{payload}.{signature}"),
         format!("{header}.{payload}."),
         format!("{header}.{payload}"),
-        format!("{header}.{others_payload}.{signature}"),
+        format!("{header}.{other_payload}.{signature}"),
         other_key.sign(id, "ann@test.com", HOUR).unwrap(),
         sign(&claims, b""),
         without("exp"),
@@ -88,5 +88,5 @@ async fn forged_tokens_are_no_sessions() {
 }
 
 fn parts(token: &str) -> [&str; 3] {
-    token.split('.').collect::<Vec<_>>().try_into().expect("three parts")
+    token.split('.').collect::<Vec<_>>().try_into().expect("token has three parts")
 }

@@ -1,4 +1,4 @@
-//! The service through its HTTP routes.
+//! Tests of the service through its HTTP routes.
 
 mod current_user;
 mod sign_in;
@@ -16,7 +16,7 @@ const SIGN_IN: &str = "/api/users/signin";
 const SIGN_OUT: &str = "/api/users/signout";
 const CURRENT_USER: &str = "/api/users/currentuser";
 
-const SECURE: AuthConfig = AuthConfig { session_hours: 24, cookie_secure: true };
+const CONFIG: AuthConfig = AuthConfig { session_hours: 24, cookie_secure: true };
 
 struct AuthApp {
     env: TestEnv,
@@ -27,10 +27,10 @@ struct AuthApp {
 
 impl AuthApp {
     fn new() -> Self {
-        Self::with(SECURE, Hasher::default())
+        Self::with_config(CONFIG, Hasher::default())
     }
 
-    fn with(config: AuthConfig, hasher: Hasher) -> Self {
+    fn with_config(config: AuthConfig, hasher: Hasher) -> Self {
         let env = TestEnv::new();
         let database = env.database(|file| SqliteStore::open(file, SCHEMAS));
         let service = service_with_hasher(&database, env.sessions.clone(), config, hasher.clone());
@@ -50,7 +50,7 @@ impl AuthApp {
         self.service.post(path).json(body).send().await
     }
 
-    /// What `currentuser` says to who sends this `Cookie` header.
+    /// Returns the current user of a request with this `Cookie` header.
     async fn current_user(&self, cookie: &str) -> Value {
         let reply = self.service.get(CURRENT_USER).header("cookie", cookie).send().await;
         let mut body = reply.expect(200);
@@ -58,25 +58,25 @@ impl AuthApp {
     }
 }
 
-/// The cookie a reply sets, and its attributes in alphabetical order.
+/// Returns the cookie that a reply sets, and its attributes in alphabetical order.
 fn set_cookie(reply: &Reply) -> (String, Vec<String>) {
     let cookies: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies.len(), 1, "{:?}", reply.headers);
-    let mut parts = cookies[0].to_str().expect("a cookie").split("; ").map(str::to_owned);
-    let cookie = parts.next().expect("a cookie");
+    let mut parts = cookies[0].to_str().expect("header is text").split("; ").map(str::to_owned);
+    let cookie = parts.next().expect("cookie has a value");
     let mut attributes: Vec<String> = parts.collect();
     attributes.sort();
     (cookie, attributes)
 }
 
-/// Expects a reply without a cookie.
+/// Expects that a reply sets no cookie.
 #[track_caller]
 fn expect_no_cookie(reply: &Reply) {
     assert_eq!(reply.headers.get("set-cookie"), None);
 }
 
-/// What both sign-up and sign-in say to bodies that are not a JSON object.
-async fn expect_json_objects_only(path: &str) {
+/// Expects that a route refuses bodies that are not a JSON object.
+async fn expect_only_json_objects(path: &str) {
     let app = AuthApp::new();
     let body = r#"{"email": "ann@test.com", "password": "password"}"#;
     let send = |content_type: &'static str, body: String| {
@@ -88,11 +88,11 @@ async fn expect_json_objects_only(path: &str) {
         send("application/json", broken.to_owned()).await.expect_error(400, "Request body is not valid JSON");
     }
     send("application/json", " ".repeat(200_000) + body).await.expect_error(413, "Payload Too Large");
-    assert_eq!(app.hasher.computed(), 0);
+    assert_eq!(app.hasher.hash_count(), 0);
 }
 
 #[tokio::test]
-async fn other_methods_and_routes_are_refused() {
+async fn wrong_methods_and_unknown_routes_are_refused() {
     let app = AuthApp::new();
     for path in [SIGN_UP, SIGN_IN, SIGN_OUT] {
         app.service.get(path).send().await.expect_error(405, "Method Not Allowed");
@@ -102,7 +102,7 @@ async fn other_methods_and_routes_are_refused() {
 }
 
 #[tokio::test]
-async fn no_events_are_published() {
+async fn auth_publishes_no_events() {
     let app = AuthApp::new();
     app.sign_up("ann@test.com", "password").await.expect(201);
     app.sign_in("ann@test.com", "password").await.expect(200);

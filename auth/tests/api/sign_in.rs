@@ -4,13 +4,13 @@ use auth::{AuthConfig, Hasher};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::{AuthApp, SECURE, SIGN_IN, expect_json_objects_only, expect_no_cookie, set_cookie};
+use crate::{AuthApp, CONFIG, SIGN_IN, expect_no_cookie, expect_only_json_objects, set_cookie};
 
 const EMAIL: (&str, &str) = ("email", "Email must be valid");
 const PASSWORD: (&str, &str) = ("password", "You must supply a password");
 
 #[tokio::test]
-async fn who_knows_the_password_is_signed_in() {
+async fn the_right_password_starts_a_session() {
     let app = AuthApp::new();
     let user = app.sign_up("ann@test.com", "password").await.expect(201);
     let reply = app.sign_in("ann@test.com", "password").await;
@@ -21,15 +21,15 @@ async fn who_knows_the_password_is_signed_in() {
 }
 
 #[tokio::test]
-async fn session_and_cookie_are_as_configured() {
-    let app = AuthApp::with(AuthConfig { session_hours: 2, cookie_secure: false }, Hasher::default());
+async fn session_lifetime_and_secure_flag_are_configurable() {
+    let app = AuthApp::with_config(AuthConfig { session_hours: 2, cookie_secure: false }, Hasher::default());
     app.sign_up("ann@test.com", "password").await.expect(201);
     let (_, attributes) = set_cookie(&app.sign_in("ann@test.com", "password").await);
     assert_eq!(attributes, ["HttpOnly", "Max-Age=7200", "Path=/", "SameSite=Lax"]);
 }
 
 #[tokio::test]
-async fn an_email_address_is_known_however_it_is_capitalised() {
+async fn email_addresses_match_regardless_of_case() {
     let app = AuthApp::new();
     let user = app.sign_up("Ann@Test.com", "password").await.expect(201);
     for email in ["Ann@Test.com", "ann@test.com", " ANN@TEST.COM "] {
@@ -38,7 +38,7 @@ async fn an_email_address_is_known_however_it_is_capitalised() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_password_does_not_count() {
+async fn passwords_are_trimmed() {
     let app = AuthApp::new();
     app.sign_up("ann@test.com", "  pass word ").await.expect(201);
     for password in ["  pass word ", "pass word", "pass word\n"] {
@@ -48,7 +48,7 @@ async fn white_space_around_a_password_does_not_count() {
 }
 
 #[tokio::test]
-async fn an_unknown_email_address_looks_and_costs_like_a_wrong_password() {
+async fn an_unknown_email_costs_and_answers_like_a_wrong_password() {
     let app = AuthApp::new();
     app.sign_up("ann@test.com", "password").await.expect(201);
     for (email, password) in [
@@ -58,16 +58,16 @@ async fn an_unknown_email_address_looks_and_costs_like_a_wrong_password() {
         ("bob@test.com", "password"),
         ("bob@test.com", "p"),
     ] {
-        let computed = app.hasher.computed();
+        let before = app.hasher.hash_count();
         let reply = app.sign_in(email, password).await;
         expect_no_cookie(&reply);
         reply.expect_error(400, "Invalid credentials");
-        assert_eq!(app.hasher.computed(), computed + 1, "{email} {password}");
+        assert_eq!(app.hasher.hash_count(), before + 1, "{email} {password}");
     }
 }
 
 #[tokio::test]
-async fn every_broken_rule_is_told_in_order() {
+async fn all_invalid_fields_are_reported_in_order() {
     let app = AuthApp::new();
     let check = async |body: Value, wrong: &[(&str, &str)]| {
         let reply = app.post(SIGN_IN, &body).await;
@@ -84,17 +84,17 @@ async fn every_broken_rule_is_told_in_order() {
         check(json!({"email": "ann@test.com", "password": password}), &[PASSWORD]).await;
     }
     check(json!({"email": "ann@test.com"}), &[PASSWORD]).await;
-    assert_eq!(app.hasher.computed(), 0);
+    assert_eq!(app.hasher.hash_count(), 0);
 }
 
 #[tokio::test]
-async fn only_json_objects_are_read() {
-    expect_json_objects_only(SIGN_IN).await;
+async fn bodies_must_be_json_objects() {
+    expect_only_json_objects(SIGN_IN).await;
 }
 
 #[tokio::test]
-async fn a_crowd_is_told_to_come_back_rather_than_piled_up() {
-    let app = AuthApp::with(SECURE, Hasher::new(NonZeroUsize::MIN, 1));
+async fn sign_ins_beyond_the_queue_get_503_with_retry_after() {
+    let app = AuthApp::with_config(CONFIG, Hasher::new(NonZeroUsize::MIN, 1));
     app.sign_up("ann@test.com", "password").await.expect(201);
     let replies = join_all((0..20).map(|_| app.sign_in("ann@test.com", "password"))).await;
     let (signed_in, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 200);

@@ -3,7 +3,7 @@ use serde_json::json;
 use crate::{AuthApp, SIGN_OUT, set_cookie};
 
 #[tokio::test]
-async fn the_cookie_is_cleared_signed_in_or_not() {
+async fn sign_out_clears_the_cookie_signed_in_or_not() {
     let app = AuthApp::new();
     let ann = app.env.user("ann");
     for request in [

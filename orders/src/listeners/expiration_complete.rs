@@ -5,7 +5,7 @@ use common::listener::{ListenError, Listener};
 use crate::AppState;
 use crate::error::OrderError;
 
-/// Cancels the order whose time is up.
+/// Cancels an expired order.
 ///
 /// Does nothing if the order is complete: expiry may lose that race.
 pub(crate) struct ExpirationCompleteListener;

@@ -1,4 +1,4 @@
-//! How tickets, payments and time affect orders: one file per event.
+//! How events of tickets, payments and expiration affect orders, one file per event.
 
 mod expiration_complete;
 mod payment_created;

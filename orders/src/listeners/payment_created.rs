@@ -5,9 +5,9 @@ use common::listener::{ListenError, Listener};
 use crate::AppState;
 use crate::error::OrderError;
 
-/// Completes the order whose price is authorised.
+/// Completes an order whose payment is authorised.
 ///
-/// Does nothing if the order was cancelled first: the payments service hears of that as well and releases the money.
+/// Does nothing if the order was cancelled first: the payments service voids the payment when it sees `order:cancelled`.
 pub(crate) struct PaymentCreatedListener;
 
 #[async_trait]

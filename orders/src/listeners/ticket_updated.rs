@@ -4,7 +4,7 @@ use common::listener::{ListenError, Listener};
 
 use crate::AppState;
 
-/// Keeps the copy of a ticket up to date.
+/// Updates the copy of a ticket.
 pub(crate) struct TicketUpdatedListener;
 
 #[async_trait]

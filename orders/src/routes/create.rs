@@ -8,7 +8,7 @@ use common::store::{Query, StoreError};
 use serde::Deserialize;
 use validator::Validate;
 
-use super::OrderView;
+use super::view::OrderView;
 use crate::AppState;
 use crate::error::OrderError;
 use crate::order::Order;

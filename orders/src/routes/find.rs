@@ -4,7 +4,7 @@ use common::http::{ApiError, PathId};
 use common::ids::OrderId;
 use common::session::CurrentUser;
 
-use super::OrderView;
+use super::view::OrderView;
 use crate::AppState;
 use crate::error::OrderError;
 

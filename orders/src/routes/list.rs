@@ -3,7 +3,7 @@ use common::http::{ApiError, Page, Paged};
 use common::ids::OrderId;
 use common::session::CurrentUser;
 
-use super::OrderView;
+use super::view::OrderView;
 use crate::AppState;
 use crate::order::Order;
 

@@ -1,55 +1,81 @@
-use common::events::Subject;
-use serde_json::{Value, json};
+use std::fmt::Display;
 
-use crate::{ORDERS, OrdersApp, expect_session_first, id_of, unknown_ticket, updated};
+use common::events::Subject;
+use insta::assert_json_snapshot;
+use serde_json::{Value, json};
+use testing::snapshots::with_named_ids;
+
+use crate::{ORDERS, OrdersApp, expect_session_first, id_of, ticket_updated, unknown_ticket};
 
 const TICKET_ID: (&str, &str) = ("ticketId", "TicketId must be provided");
 
 #[tokio::test]
-async fn a_new_order_is_shown_and_announced() {
+async fn creating_an_order_returns_and_publishes_it() {
     let app = OrdersApp::new();
-    let ticket = app.ticket().await;
+    let ticket = app.new_ticket().await;
     let order = app.order(&app.buyer, ticket).await.expect(201);
     let id = id_of(&order);
-    let (id_text, buyer, ticket) = (id.to_string(), app.buyer.id.to_string(), ticket.to_string());
-    // A quarter of an hour after noon, where the clock stands.
-    let expires = "2026-01-31T12:15:00.000Z";
-    let expected = json!({
-        "id": id_text, "userId": buyer, "status": "created", "expiresAt": expires, "version": 0,
-        "ticket": {"id": ticket, "title": "Concert", "price": 19.99, "version": 0},
-    });
-    assert_eq!(order, expected);
-    assert_eq!(app.found(id).await, expected);
-    let event = json!({
-        "id": id_text, "version": 0, "status": "created", "userId": buyer, "expiresAt": expires,
-        "ticket": {"id": ticket, "price": 19.99},
-    });
-    assert_eq!(app.service.published().await, [(Subject::OrderCreated, event)]);
+    let ids: [(&str, &dyn Display); 3] = [("ORDER", &id), ("BUYER", &app.buyer.id), ("TICKET", &ticket)];
+    // The clock stands at noon and orders last 15 minutes.
+    assert_json_snapshot!(with_named_ids(&order, &ids), @r#"
+    {
+      "expiresAt": "2026-01-31T12:15:00.000Z",
+      "id": "ORDER",
+      "status": "created",
+      "ticket": {
+        "id": "TICKET",
+        "price": 19.99,
+        "title": "Concert",
+        "version": 0
+      },
+      "userId": "BUYER",
+      "version": 0
+    }
+    "#);
+    assert_eq!(app.find_order(id).await, order);
+
+    let published = app.service.published().await;
+    assert_eq!(published.len(), 1);
+    let (subject, event) = &published[0];
+    assert_eq!(*subject, Subject::OrderCreated);
+    assert_json_snapshot!(with_named_ids(event, &ids), @r#"
+    {
+      "expiresAt": "2026-01-31T12:15:00.000Z",
+      "id": "ORDER",
+      "status": "created",
+      "ticket": {
+        "id": "TICKET",
+        "price": 19.99
+      },
+      "userId": "BUYER",
+      "version": 0
+    }
+    "#);
 }
 
 #[tokio::test]
-async fn an_order_keeps_the_ticket_as_it_was() {
+async fn an_order_keeps_the_ticket_as_ordered() {
     let app = OrdersApp::new();
     let created = app.ticket_created();
     app.service.deliver(&created).await;
-    app.service.deliver(&updated(&created, 1, "Opera", 2500)).await;
-    let id = app.placed_order_of(created.id).await;
-    app.service.deliver(&updated(&created, 2, "Ballet", 9900)).await;
+    app.service.deliver(&ticket_updated(&created, 1, "Opera", 2500)).await;
+    let id = app.place_order_of(created.id).await;
+    app.service.deliver(&ticket_updated(&created, 2, "Ballet", 9900)).await;
     let ticket = json!({"id": created.id.to_string(), "title": "Opera", "price": 25, "version": 1});
-    assert_eq!(app.found(id).await["ticket"], ticket);
+    assert_eq!(app.find_order(id).await["ticket"], ticket);
 }
 
 #[tokio::test]
-async fn a_ticket_that_never_was_is_not_found() {
+async fn an_unknown_ticket_is_not_found() {
     let app = OrdersApp::new();
-    app.ticket().await;
+    app.new_ticket().await;
     app.order(&app.buyer, unknown_ticket()).await.expect_error(404, "Not Found");
     assert_eq!(app.service.published().await, []);
 }
 
-/// The first look finds nothing: the request is polled before the event.
+/// The request is polled before the event, so its first lookup finds nothing.
 #[tokio::test]
-async fn a_ticket_that_is_just_arriving_is_waited_for() {
+async fn ordering_waits_for_a_ticket_that_is_arriving() {
     let app = OrdersApp::new();
     let created = app.ticket_created();
     let (order, ()) = tokio::join!(app.order(&app.buyer, created.id), app.service.deliver(&created));
@@ -57,10 +83,10 @@ async fn a_ticket_that_is_just_arriving_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_reserved_ticket_is_refused() {
+async fn a_reserved_ticket_cannot_be_ordered() {
     let app = OrdersApp::new();
-    let ticket = app.ticket().await;
-    app.placed_order_of(ticket).await;
+    let ticket = app.new_ticket().await;
+    app.place_order_of(ticket).await;
     for buyer in [&app.env.user("eve"), &app.buyer] {
         app.order(buyer, ticket).await.expect_error(400, "Ticket is already reserved");
     }
@@ -68,9 +94,9 @@ async fn a_reserved_ticket_is_refused() {
 }
 
 #[tokio::test]
-async fn what_names_no_ticket_is_refused() {
+async fn invalid_bodies_are_refused() {
     let app = OrdersApp::new();
-    let ticket = app.ticket().await;
+    let ticket = app.new_ticket().await;
     let good = json!({"ticketId": ticket.to_string()}).to_string();
     let post = || app.service.post(ORDERS).by(&app.buyer);
     let send = |body: String| post().header("content-type", "application/json").body(body).send();
@@ -92,22 +118,22 @@ async fn what_names_no_ticket_is_refused() {
 #[tokio::test]
 async fn the_session_is_checked_first() {
     let app = OrdersApp::new();
-    let ticket = app.ticket().await;
+    let ticket = app.new_ticket().await;
     expect_session_first(&app, || app.service.post(ORDERS).body("{")).await;
     expect_session_first(&app, || app.service.post(ORDERS).json(&json!({"ticketId": ticket.to_string()}))).await;
 }
 
 #[tokio::test]
-async fn clients_set_nothing_but_the_ticket() {
+async fn clients_can_set_only_the_ticket() {
     let app = OrdersApp::new();
-    let ticket = app.ticket().await.to_string();
-    let foreign = "0123456789abcdef01234567";
+    let ticket = app.new_ticket().await.to_string();
+    let other_id = "0123456789abcdef01234567";
     let body = json!({
-        "ticketId": ticket, "id": foreign, "userId": foreign, "status": "complete", "version": 7,
+        "ticketId": ticket, "id": other_id, "userId": other_id, "status": "complete", "version": 7,
         "expiresAt": "2036-01-31T12:00:00.000Z", "ticket": {"price": 0.01},
     });
     let order = app.service.post(ORDERS).by(&app.buyer).json(&body).send().await.expect(201);
-    assert_ne!(order["id"], foreign);
+    assert_ne!(order["id"], other_id);
     assert_eq!(order["userId"], app.buyer.id.to_string());
     assert_eq!((&order["status"], &order["version"]), (&json!("created"), &json!(0)));
     assert_eq!((&order["ticket"]["price"], &order["liveTicketId"]), (&json!(19.99), &Value::Null));

@@ -3,62 +3,62 @@ use std::time::Duration;
 use common::events::Subject;
 use serde_json::json;
 
-use crate::{OrdersApp, RESERVATION, ended, time_is_up, unknown_order};
+use crate::{OrdersApp, RESERVATION, expiration_complete, order_ended, unknown_order};
 
 #[tokio::test]
-async fn an_order_is_cancelled_once_and_no_earlier_than_its_time_is_up() {
+async fn an_order_expires_once_and_no_earlier_than_expires_at() {
     let app = OrdersApp::new();
-    let order = app.placed_order().await;
-    let mut expected = app.found(order).await;
-    app.expect_retry(&time_is_up(order)).await;
+    let order = app.place_order().await;
+    let mut expected = app.find_order(order).await;
+    app.expect_retry(&expiration_complete(order)).await;
     app.env.clock.advance(RESERVATION - Duration::from_millis(1));
-    app.expect_retry(&time_is_up(order)).await;
+    app.expect_retry(&expiration_complete(order)).await;
     app.expect_unchanged(order, "created", 0).await;
 
     app.env.clock.advance(Duration::from_millis(1));
-    app.service.deliver(&time_is_up(order)).await;
+    app.service.deliver(&expiration_complete(order)).await;
     (expected["status"], expected["version"]) = (json!("cancelled"), json!(1));
-    assert_eq!(app.found(order).await, expected);
-    assert_eq!(app.service.published().await, [ended(Subject::OrderCancelled, &expected)]);
+    assert_eq!(app.find_order(order).await, expected);
+    assert_eq!(app.service.published().await, [order_ended(Subject::OrderCancelled, &expected)]);
 }
 
 #[tokio::test]
-async fn an_expired_order_sets_its_ticket_free() {
+async fn an_expired_order_frees_its_ticket() {
     let app = OrdersApp::new();
-    let ticket = app.ticket().await;
-    let order = app.placed_order_of(ticket).await;
-    app.let_orders_expire();
-    // Until it is cancelled it is live.
+    let ticket = app.new_ticket().await;
+    let order = app.place_order_of(ticket).await;
+    app.advance_past_expiry();
+    // An expired order is live until it is cancelled.
     app.order(&app.buyer, ticket).await.expect_error(400, "Ticket is already reserved");
-    app.service.deliver(&time_is_up(order)).await;
+    app.service.deliver(&expiration_complete(order)).await;
     app.order(&app.buyer, ticket).await.expect(201);
 }
 
 #[tokio::test]
-async fn a_complete_order_is_never_cancelled() {
+async fn a_complete_order_never_expires() {
     let app = OrdersApp::new();
-    let order = app.placed_order().await;
+    let order = app.place_order().await;
     app.service.deliver(&app.payment_created(order)).await;
     app.service.published().await;
-    app.let_orders_expire();
-    app.service.deliver(&time_is_up(order)).await;
+    app.advance_past_expiry();
+    app.service.deliver(&expiration_complete(order)).await;
     app.expect_unchanged(order, "complete", 1).await;
 }
 
 #[tokio::test]
-async fn an_order_its_buyer_cancelled_stays_as_it_is() {
+async fn an_order_cancelled_by_its_buyer_never_expires() {
     let app = OrdersApp::new();
-    let order = app.placed_order().await;
+    let order = app.place_order().await;
     app.cancel(order).await.expect(204);
     app.service.published().await;
-    app.let_orders_expire();
-    app.service.deliver(&time_is_up(order)).await;
+    app.advance_past_expiry();
+    app.service.deliver(&expiration_complete(order)).await;
     app.expect_unchanged(order, "cancelled", 1).await;
 }
 
 #[tokio::test]
-async fn what_makes_no_sense_is_rejected() {
+async fn malformed_events_and_unknown_records_are_rejected() {
     let app = OrdersApp::new();
-    app.expect_reject(&time_is_up(unknown_order())).await;
-    app.expect_events_only(Subject::ExpirationComplete).await;
+    app.expect_reject(&expiration_complete(unknown_order())).await;
+    app.expect_malformed_rejected(Subject::ExpirationComplete).await;
 }

@@ -1,10 +1,10 @@
 use crate::{ORDERS, OrdersApp, expect_session_first, path, unknown_order};
 
 #[tokio::test]
-async fn an_order_is_shown_to_its_buyer_alone() {
+async fn only_the_buyer_sees_an_order() {
     let app = OrdersApp::new();
-    let order = app.placed_order().await;
-    assert_eq!(app.found(order).await["id"], order.to_string());
+    let order = app.place_order().await;
+    assert_eq!(app.find_order(order).await["id"], order.to_string());
     let other = app.env.user("eve");
     app.service.get(&path(order)).by(&other).send().await.expect_error(401, "Not authorized");
     expect_session_first(&app, || app.service.get(&path(order))).await;
@@ -13,7 +13,7 @@ async fn an_order_is_shown_to_its_buyer_alone() {
 #[tokio::test]
 async fn unknown_and_malformed_ids_are_not_found() {
     let app = OrdersApp::new();
-    app.placed_order().await;
+    app.place_order().await;
     let unknown = unknown_order().to_string();
     for id in [&unknown, "1", "zzzzzzzzzzzzzzzzzzzzzzzz", "0123456789abcdef012345678", "%00", "%ff", "'%20OR%201=1"] {
         let path = format!("{ORDERS}/{id}");

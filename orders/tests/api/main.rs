@@ -1,4 +1,4 @@
-//! The service through its HTTP routes and its listeners.
+//! Tests of the service through its HTTP routes and listeners.
 
 mod create;
 mod delete;
@@ -14,17 +14,17 @@ use std::time::Duration;
 
 use common::clock::{Clock, Timestamp};
 use common::events::{Event, ExpirationComplete, PaymentCreated, Subject, TicketCreated, TicketUpdated};
-use common::ids::{OrderId, PaymentId, TicketId, UserId};
+use common::ids::{OrderId, TicketId};
 use common::listener::ListenError;
 use common::money::Money;
 use engines::sqlite::SqliteStore;
 use orders::OrdersConfig;
 use serde_json::{Value, json};
-use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser};
+use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser, builders};
 
 const ORDERS: &str = "/api/orders";
 
-/// How long the orders of these tests last.
+/// How long orders last.
 const RESERVATION: Duration = Duration::from_secs(900);
 
 struct OrdersApp {
@@ -43,20 +43,13 @@ impl OrdersApp {
         Self { env, service, buyer }
     }
 
-    /// What the tickets service tells of a new ticket.
+    /// The event of a new ticket.
     fn ticket_created(&self) -> TicketCreated {
-        let now = self.env.clock.now();
-        TicketCreated {
-            id: TicketId::generate(now),
-            version: 0,
-            title: "Concert".into(),
-            price: Money::from_cents(1999),
-            user_id: UserId::generate(now),
-        }
+        builders::ticket_created(self.env.clock.now())
     }
 
-    /// A ticket this service has heard of.
-    async fn ticket(&self) -> TicketId {
+    /// Delivers a new ticket.
+    async fn new_ticket(&self) -> TicketId {
         let created = self.ticket_created();
         self.service.deliver(&created).await;
         created.id
@@ -66,13 +59,13 @@ impl OrdersApp {
         self.service.post(ORDERS).by(buyer).json(&json!({"ticketId": ticket.to_string()})).send().await
     }
 
-    /// A new order of the buyer's, its `order:created` published.
-    async fn placed_order(&self) -> OrderId {
-        let ticket = self.ticket().await;
-        self.placed_order_of(ticket).await
+    /// Orders a new ticket and takes the `order:created` from the outbox.
+    async fn place_order(&self) -> OrderId {
+        let ticket = self.new_ticket().await;
+        self.place_order_of(ticket).await
     }
 
-    async fn placed_order_of(&self, ticket: TicketId) -> OrderId {
+    async fn place_order_of(&self, ticket: TicketId) -> OrderId {
         let order = self.order(&self.buyer, ticket).await.expect(201);
         self.service.published().await;
         id_of(&order)
@@ -82,42 +75,41 @@ impl OrdersApp {
         self.service.delete(&path(order)).by(&self.buyer).send().await
     }
 
-    /// The buyer's order as it now stands.
-    async fn found(&self, order: OrderId) -> Value {
+    async fn find_order(&self, order: OrderId) -> Value {
         self.service.get(&path(order)).by(&self.buyer).send().await.expect(200)
     }
 
-    /// Expects the buyer's order to stand like this, and nothing to have been published.
+    /// Expects that an order is in this state and that nothing was published.
     async fn expect_unchanged(&self, order: OrderId, status: &str, version: u64) {
-        let found = self.found(order).await;
+        let found = self.find_order(order).await;
         assert_eq!((&found["status"], &found["version"]), (&json!(status), &json!(version)));
         assert_eq!(self.service.published().await, []);
     }
 
-    /// What the payments service tells when the price of an order is authorised.
+    /// The event of an authorised payment.
     fn payment_created(&self, order_id: OrderId) -> PaymentCreated {
-        PaymentCreated { id: PaymentId::generate(self.env.clock.now()), order_id, stripe_id: "pi_1".into() }
+        builders::payment_created(self.env.clock.now(), order_id)
     }
 
-    /// Lets the time of every order so far run out.
-    fn let_orders_expire(&self) {
+    /// Advances the clock until every order so far has expired.
+    fn advance_past_expiry(&self) {
         self.env.clock.advance(RESERVATION);
     }
 
-    /// Delivers an event that must be put off.
+    /// Delivers an event and expects that it is to be retried.
     async fn expect_retry<E: Event>(&self, event: &E) {
         let delivered = self.service.deliver_once(event).await;
         assert!(matches!(delivered, Err(ListenError::Retry(_))), "{delivered:?}");
     }
 
-    /// Delivers an event that must become a dead letter.
+    /// Delivers an event and expects that it is rejected.
     async fn expect_reject<E: Event>(&self, event: &E) {
         let delivered = self.service.deliver_once(event).await;
         assert!(matches!(delivered, Err(ListenError::Reject(_))), "{delivered:?}");
     }
 
-    /// Expects that the listener of a subject rejects what does not parse.
-    async fn expect_events_only(&self, subject: Subject) {
+    /// Expects that the listener of a subject rejects malformed payloads.
+    async fn expect_malformed_rejected(&self, subject: Subject) {
         for payload in ["", "{", "{}", "[]", "null", r#"{"id": "1", "orderId": "1"}"#] {
             let delivered = self.service.deliver_payload(subject, payload).await;
             assert!(matches!(delivered, Err(ListenError::Reject(_))), "{payload}: {delivered:?}");
@@ -130,36 +122,36 @@ fn path(order: OrderId) -> String {
 }
 
 fn id_of(order: &Value) -> OrderId {
-    order["id"].as_str().and_then(|id| id.parse().ok()).expect("an id")
+    order["id"].as_str().and_then(|id| id.parse().ok()).expect("order has an id")
 }
 
-/// The next version of a ticket, as the tickets service tells it.
-fn updated(created: &TicketCreated, version: u64, title: &str, cents: u64) -> TicketUpdated {
-    let (id, user_id) = (created.id, created.user_id);
-    TicketUpdated { id, version, title: title.into(), price: Money::from_cents(cents), user_id, order_id: None }
+/// The event of a later version of a ticket.
+fn ticket_updated(created: &TicketCreated, version: u64, title: &str, cents: u64) -> TicketUpdated {
+    let price = Money::from_cents(cents);
+    TicketUpdated { version, title: title.into(), price, ..builders::ticket_updated(created) }
 }
 
-fn time_is_up(order_id: OrderId) -> ExpirationComplete {
+fn expiration_complete(order_id: OrderId) -> ExpirationComplete {
     ExpirationComplete { order_id }
 }
 
-/// An order that never was.
+/// The id of an order that does not exist.
 fn unknown_order() -> OrderId {
     OrderId::generate(Timestamp::from_millis(0))
 }
 
-/// A ticket that never was, and that nobody would wait for.
+/// The id of a ticket that does not exist, old enough that a lookup does not wait for it.
 fn unknown_ticket() -> TicketId {
     TicketId::generate(Timestamp::from_millis(0))
 }
 
-/// The event that announces the end of an order.
-fn ended(subject: Subject, order: &Value) -> (Subject, Value) {
+/// The event of a completed or cancelled order.
+fn order_ended(subject: Subject, order: &Value) -> (Subject, Value) {
     let ticket = json!({"id": order["ticket"]["id"]});
     (subject, json!({"id": order["id"], "version": order["version"], "ticket": ticket}))
 }
 
-/// Expects that a route asks for a session before all else.
+/// Expects that a route checks the session before anything else.
 async fn expect_session_first(app: &OrdersApp, request: impl Fn() -> TestRequest) {
     request().send().await.expect_error(401, "Not authorized");
     for cookie in app.env.bad_cookies() {
@@ -169,9 +161,9 @@ async fn expect_session_first(app: &OrdersApp, request: impl Fn() -> TestRequest
 }
 
 #[tokio::test]
-async fn other_methods_and_routes_are_refused() {
+async fn wrong_methods_and_unknown_routes_are_refused() {
     let app = OrdersApp::new();
-    let order = app.placed_order().await;
+    let order = app.place_order().await;
     for path in [ORDERS, &path(order)] {
         app.service.put(path).by(&app.buyer).send().await.expect_error(405, "Method Not Allowed");
     }

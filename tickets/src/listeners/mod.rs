@@ -1,4 +1,4 @@
-//! How orders affect tickets: one file per event.
+//! How events of orders affect tickets, one file per event.
 
 mod order_cancelled;
 mod order_created;

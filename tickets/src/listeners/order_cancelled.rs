@@ -14,8 +14,8 @@ impl Listener<AppState> for OrderCancelledListener {
     type Event = OrderCancelled;
     const NAME: &'static str = "tickets_order-cancelled";
 
-    /// Records the cancellation before touching the ticket, so that an `order:created` that arrives late, or is being
-    /// handled now, cannot reserve the ticket for good.
+    /// Records the cancellation before it touches the ticket. An `order:created` that arrives later, or is being handled
+    /// concurrently, finds the record and leaves the ticket free.
     async fn on_message(app: &AppState, event: OrderCancelled) -> Result<(), ListenError> {
         let (order, ticket) = (event.id, event.ticket.id);
         let cancelled = Reservation::cancelled(order, ticket);

@@ -15,9 +15,9 @@ impl Listener<AppState> for OrderCreatedListener {
     type Event = OrderCreated;
     const NAME: &'static str = "tickets_order-created";
 
-    /// Reads the ticket, then the reservation, and writes the ticket last, on the version it read. A concurrent
-    /// cancellation records itself before touching the ticket. So either we see its record, or our write meets a newer
-    /// ticket, or our own record meets it; in each case we start over.
+    /// Reads the ticket, then the reservation, and writes both in the same order. A concurrent cancellation records itself
+    /// before it touches the ticket, so either we read its record or one of our writes conflicts. After a conflict we
+    /// start over and read the record then.
     async fn on_message(app: &AppState, event: OrderCreated) -> Result<(), ListenError> {
         let (order, id) = (event.id, event.ticket.id);
         loop {
@@ -35,11 +35,11 @@ impl Listener<AppState> for OrderCreatedListener {
                     written => written?,
                 }
             } else if ticket.order_id != Some(order) {
-                // The other order must have been cancelled; that event has not arrived yet.
+                // Two live orders of a ticket are impossible, so the other's `order:cancelled` is on its way.
                 return Err(ListenError::retry(format!("ticket {id} is still reserved for another order")));
             }
             match app.reservations.insert(&Reservation::created(order, id), ()).await {
-                // Cancelled in the meantime.
+                // Cancelled in the meantime: start over and release the ticket.
                 Err(StoreError::Conflict) => {}
                 written => return Ok(written?),
             }

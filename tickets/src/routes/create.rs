@@ -5,7 +5,8 @@ use common::http::{ApiError, Body};
 use common::ids::TicketId;
 use common::session::CurrentUser;
 
-use super::{TicketBody, TicketView};
+use super::body::TicketBody;
+use super::view::TicketView;
 use crate::AppState;
 use crate::ticket::Ticket;
 

@@ -3,7 +3,7 @@ use axum::extract::State;
 use common::http::{ApiError, PathId};
 use common::ids::TicketId;
 
-use super::TicketView;
+use super::view::TicketView;
 use crate::AppState;
 
 /// `GET /api/tickets/{id}`: returns a ticket, reserved or not.

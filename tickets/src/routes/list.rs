@@ -2,7 +2,7 @@ use axum::extract::State;
 use common::http::{ApiError, Page, Paged};
 use common::ids::TicketId;
 
-use super::TicketView;
+use super::view::TicketView;
 use crate::AppState;
 
 /// `GET /api/tickets`: lists the tickets for sale, newest first.

@@ -4,7 +4,8 @@ use common::http::{ApiError, Body, PathId};
 use common::ids::TicketId;
 use common::session::CurrentUser;
 
-use super::{TicketBody, TicketView};
+use super::body::TicketBody;
+use super::view::TicketView;
 use crate::AppState;
 use crate::error::TicketError;
 

@@ -1,24 +1,31 @@
 use common::events::Subject;
+use insta::assert_json_snapshot;
 use serde_json::{Value, json};
+use testing::snapshots::with_named_ids;
 
-use crate::{PRICES, TICKETS, TicketsApp, expect_session_first, expect_ticket_bodies_only, id_of};
+use crate::{TICKETS, TicketsApp, VALID_PRICES, expect_only_valid_tickets, expect_session_first, id_of};
 
 #[tokio::test]
-async fn a_new_ticket_is_shown_and_announced() {
+async fn creating_a_ticket_returns_and_publishes_it() {
     let app = TicketsApp::new();
     let body = json!({"title": "  Concert\n", "price": 19.99});
     let ticket = app.service.post(TICKETS).by(&app.seller).json(&body).send().await.expect(201);
     let id = id_of(&ticket);
-    let expected = json!({
-        "id": id.to_string(), "title": "Concert", "price": 19.99, "userId": app.seller.id.to_string(), "version": 0,
-    });
-    assert_eq!(ticket, expected);
-    assert_eq!(app.ticket(id).await, expected);
-    assert_eq!(app.service.published().await, [(Subject::TicketCreated, expected)]);
+    assert_json_snapshot!(with_named_ids(&ticket, &[("TICKET", &id), ("SELLER", &app.seller.id)]), @r#"
+    {
+      "id": "TICKET",
+      "price": 19.99,
+      "title": "Concert",
+      "userId": "SELLER",
+      "version": 0
+    }
+    "#);
+    assert_eq!(app.find_ticket(id).await, ticket);
+    assert_eq!(app.service.published().await, [(Subject::TicketCreated, ticket)]);
 }
 
 #[tokio::test]
-async fn titles_may_have_two_hundred_characters() {
+async fn titles_of_1_to_200_characters_are_accepted() {
     let app = TicketsApp::new();
     for title in ["é", &"é".repeat(200)] {
         let body = json!({"title": format!(" {title} "), "price": 20});
@@ -30,20 +37,20 @@ async fn titles_may_have_two_hundred_characters() {
 #[tokio::test]
 async fn prices_are_kept_to_the_cent() {
     let app = TicketsApp::new();
-    for (sent, shown) in PRICES {
+    for (sent, shown) in VALID_PRICES {
         let body = format!(r#"{{"title": "Concert", "price": {sent}}}"#);
         let request = app.service.post(TICKETS).by(&app.seller).header("content-type", "application/json");
         let ticket = request.body(body).send().await.expect(201);
         assert_eq!(ticket["price"].to_string(), shown);
-        assert_eq!(app.ticket(id_of(&ticket)).await["price"].to_string(), shown);
+        assert_eq!(app.find_ticket(id_of(&ticket)).await["price"].to_string(), shown);
         assert_eq!(app.service.published().await[0].1["price"].to_string(), shown);
     }
 }
 
 #[tokio::test]
-async fn what_is_no_ticket_is_refused() {
+async fn invalid_tickets_are_refused() {
     let app = TicketsApp::new();
-    expect_ticket_bodies_only(|| app.service.post(TICKETS).by(&app.seller)).await;
+    expect_only_valid_tickets(|| app.service.post(TICKETS).by(&app.seller)).await;
     assert_eq!(app.service.published().await, []);
     assert_eq!(app.service.get(TICKETS).send().await.expect(200), json!([]));
 }
@@ -56,14 +63,14 @@ async fn the_session_is_checked_before_the_body() {
 }
 
 #[tokio::test]
-async fn clients_set_nothing_but_title_and_price() {
+async fn clients_can_set_only_title_and_price() {
     let app = TicketsApp::new();
-    let foreign = "0123456789abcdef01234567";
+    let other_id = "0123456789abcdef01234567";
     let body = json!({
-        "title": "Concert", "price": 20, "id": foreign, "userId": foreign, "orderId": foreign, "version": 7,
+        "title": "Concert", "price": 20, "id": other_id, "userId": other_id, "orderId": other_id, "version": 7,
     });
     let ticket = app.service.post(TICKETS).by(&app.seller).json(&body).send().await.expect(201);
-    assert_ne!(ticket["id"], foreign);
+    assert_ne!(ticket["id"], other_id);
     assert_eq!(ticket["userId"], app.seller.id.to_string());
     assert_eq!((&ticket["version"], &ticket["orderId"]), (&json!(0), &Value::Null));
 }

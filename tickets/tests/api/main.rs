@@ -1,34 +1,31 @@
-//! The service through its HTTP routes and its listeners.
+//! Tests of the service through its HTTP routes and listeners.
 
 mod convergence;
 mod create;
+mod faults;
 mod find;
 mod list;
 mod order_cancelled;
 mod order_created;
-mod trouble;
 mod update;
 
-use std::time::Duration;
-
 use common::clock::{Clock, Timestamp};
-use common::events::Message;
-use common::events::{OrderCancelled, OrderCreated, OrderStatus, OrderedTicket, Subject, TicketRef};
-use common::ids::{OrderId, TicketId, UserId};
+use common::events::{Message, OrderCreated, OrderedTicket, Subject};
+use common::ids::TicketId;
 use common::listener::ListenError;
 use common::money::Money;
 use common::store::Database;
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
-use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser};
+use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser, builders};
 
 const TICKETS: &str = "/api/tickets";
 
 const TITLE: (&str, &str) = ("title", "Title is required");
 const PRICE: (&str, &str) = ("price", "Price must be greater than 0");
 
-/// Prices that are accepted, as they are sent and as they are shown.
-const PRICES: [(&str, &str); 9] = [
+/// Valid prices: as sent, and as returned.
+const VALID_PRICES: [(&str, &str); 9] = [
     ("20", "20"),
     ("19.99", "19.99"),
     ("\"19.99\"", "19.99"),
@@ -40,8 +37,7 @@ const PRICES: [(&str, &str); 9] = [
     ("\"20\"", "20"),
 ];
 
-/// Prices that are refused.
-const NO_PRICES: [&str; 16] = [
+const INVALID_PRICES: [&str; 16] = [
     "0",
     "0.00",
     "\"0\"",
@@ -79,28 +75,28 @@ impl TicketsApp {
         Self { env, service, seller }
     }
 
-    /// A ticket of the seller's, its `ticket:created` published.
-    async fn listed_ticket(&self) -> TicketId {
-        let id = self.list_ticket("Concert").await;
+    /// Lists a ticket and takes its `ticket:created` from the outbox.
+    async fn new_ticket(&self) -> TicketId {
+        let id = self.post_ticket("Concert").await;
         self.service.published().await;
         id
     }
 
-    async fn list_ticket(&self, title: &str) -> TicketId {
+    async fn post_ticket(&self, title: &str) -> TicketId {
         let ticket = self.service.post(TICKETS).by(&self.seller).json(&json!({"title": title, "price": 20})).send();
         id_of(&ticket.await.expect(201))
     }
 
-    /// A ticket of the seller's that is reserved for an order.
-    async fn reserved_ticket(&self) -> (TicketId, OrderCreated) {
-        let id = self.listed_ticket().await;
-        let order = self.order(id);
+    /// Lists a ticket and reserves it for an order.
+    async fn new_reserved_ticket(&self) -> (TicketId, OrderCreated) {
+        let id = self.new_ticket().await;
+        let order = self.order_created(id);
         self.service.deliver(&order).await;
         self.service.published().await;
         (id, order)
     }
 
-    async fn ticket(&self, id: TicketId) -> Value {
+    async fn find_ticket(&self, id: TicketId) -> Value {
         self.service.get(&path(id)).send().await.expect(200)
     }
 
@@ -109,35 +105,23 @@ impl TicketsApp {
         self.service.put(&path(id)).by(&self.seller).json(&body).send().await
     }
 
-    /// What the orders service tells of a new order of this ticket.
-    fn order(&self, ticket: TicketId) -> OrderCreated {
-        let now = self.env.clock.now();
-        OrderCreated {
-            id: OrderId::generate(now),
-            version: 0,
-            status: OrderStatus::Created,
-            user_id: UserId::generate(now),
-            expires_at: now.plus(Duration::from_secs(900)),
-            ticket: OrderedTicket { id: ticket, price: Money::from_cents(2000) },
-        }
+    /// The event of a new order of this ticket.
+    fn order_created(&self, ticket: TicketId) -> OrderCreated {
+        let ticket = OrderedTicket { id: ticket, price: Money::from_cents(2000) };
+        OrderCreated { ticket, ..builders::order_created(self.env.clock.now()) }
     }
 
-    /// Delivers a message over and over until it is accepted.
+    /// Delivers a message, again after each retry, until it is handled.
     async fn deliver_until_accepted(&self, message: &Message) {
         for _ in 0..10_000 {
             match self.service.deliver_payload(message.subject, &message.payload).await {
                 Ok(()) => return,
                 Err(ListenError::Retry(_)) => tokio::task::yield_now().await,
-                Err(ListenError::Reject(why)) => panic!("{why}"),
+                Err(ListenError::Reject(reason)) => panic!("{message:?} was rejected: {reason}"),
             }
         }
-        panic!("{message:?} is never accepted");
+        panic!("{message:?} was never handled");
     }
-}
-
-/// What the orders service tells when that order is cancelled.
-fn cancelled(order: &OrderCreated) -> OrderCancelled {
-    OrderCancelled { id: order.id, version: 1, ticket: TicketRef { id: order.ticket.id } }
 }
 
 fn path(id: TicketId) -> String {
@@ -145,20 +129,20 @@ fn path(id: TicketId) -> String {
 }
 
 fn id_of(ticket: &Value) -> TicketId {
-    ticket["id"].as_str().and_then(|id| id.parse().ok()).expect("an id")
+    ticket["id"].as_str().and_then(|id| id.parse().ok()).expect("ticket has an id")
 }
 
-/// A ticket that never was.
+/// The id of a ticket that does not exist.
 fn unknown_ticket() -> TicketId {
     TicketId::generate(Timestamp::from_millis(0))
 }
 
-/// The `ticket:updated` that announces this state of a ticket.
-fn updated(ticket: &Value) -> (Subject, Value) {
+/// The `ticket:updated` with this state of a ticket.
+fn ticket_updated(ticket: &Value) -> (Subject, Value) {
     (Subject::TicketUpdated, ticket.clone())
 }
 
-/// Expects that a route asks for a session before all else.
+/// Expects that a route checks the session before anything else.
 async fn expect_session_first(app: &TicketsApp, request: impl Fn() -> TestRequest) {
     request().send().await.expect_error(401, "Not authorized");
     for cookie in app.env.bad_cookies() {
@@ -167,8 +151,8 @@ async fn expect_session_first(app: &TicketsApp, request: impl Fn() -> TestReques
     assert_eq!(app.service.published().await, []);
 }
 
-/// Expects what a route that takes a ticket says to bodies that are none; `request` is signed in.
-async fn expect_ticket_bodies_only(request: impl Fn() -> TestRequest) {
+/// Expects that a route refuses bodies that are not a valid ticket. `request` is signed in.
+async fn expect_only_valid_tickets(request: impl Fn() -> TestRequest) {
     let good = r#"{"title": "Concert", "price": 20}"#;
     let json = |body: String| request().header("content-type", "application/json").body(body).send();
     request().body(good).send().await.expect_error(415, "Expected application/json");
@@ -186,16 +170,16 @@ async fn expect_ticket_bodies_only(request: impl Fn() -> TestRequest) {
         json(format!(r#"{{"title": {title}, "price": 20}}"#)).await.expect_invalid(&[TITLE]);
     }
     json(r#"{"price": 20}"#.to_owned()).await.expect_invalid(&[TITLE]);
-    for price in NO_PRICES {
+    for price in INVALID_PRICES {
         json(format!(r#"{{"title": "Concert", "price": {price}}}"#)).await.expect_invalid(&[PRICE]);
     }
     json(r#"{"title": "Concert"}"#.to_owned()).await.expect_invalid(&[PRICE]);
 }
 
 #[tokio::test]
-async fn other_methods_and_routes_are_refused() {
+async fn wrong_methods_and_unknown_routes_are_refused() {
     let app = TicketsApp::new();
-    let id = app.listed_ticket().await;
+    let id = app.new_ticket().await;
     for path in [TICKETS, &path(id)] {
         app.service.delete(path).by(&app.seller).send().await.expect_error(405, "Method Not Allowed");
     }
