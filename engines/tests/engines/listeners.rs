@@ -183,7 +183,7 @@ fn misnamed_and_duplicate_listeners_panic_at_start() {
     };
     let panic_message = |outcome: thread::Result<()>| *outcome.unwrap_err().downcast::<String>().unwrap();
     let misnamed = panic_message(catch_unwind(|| drop(new().on::<Misnamed>())));
-    assert_eq!(misnamed, "listener orders_order-created must be called <service>_expiration-complete");
+    assert_eq!(misnamed, "the listener orders_order-created must be named <service>_expiration-complete");
     let duplicate = panic_message(catch_unwind(|| drop(new().on::<Scripted>().on::<Scripted>())));
-    assert_eq!(duplicate, "two listeners are called orders_expiration-complete");
+    assert_eq!(duplicate, "two listeners are named orders_expiration-complete");
 }
