@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// What the listener returns for each attempt to handle the first event.
+/// The outcome of each attempt to handle order 1.
 type Script = fn(attempt: u32) -> Result<(), ListenError>;
 
 /// The script of a listener, and a record of its calls.
