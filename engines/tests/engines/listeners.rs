@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// What the listener returns for each attempt to handle the first event.
+/// The outcome of each attempt to handle order 1.
 type Script = fn(attempt: u32) -> Result<(), ListenError>;
 
 /// The script of a listener, and a record of its calls.
@@ -183,7 +183,7 @@ fn misnamed_and_duplicate_listeners_panic_at_start() {
     };
     let panic_message = |outcome: thread::Result<()>| *outcome.unwrap_err().downcast::<String>().unwrap();
     let misnamed = panic_message(catch_unwind(|| drop(new().on::<Misnamed>())));
-    assert_eq!(misnamed, "listener orders_order-created must be called <service>_expiration-complete");
+    assert_eq!(misnamed, "the listener orders_order-created must be named <service>_expiration-complete");
     let duplicate = panic_message(catch_unwind(|| drop(new().on::<Scripted>().on::<Scripted>())));
-    assert_eq!(duplicate, "two listeners are called orders_expiration-complete");
+    assert_eq!(duplicate, "two listeners are named orders_expiration-complete");
 }

@@ -15,7 +15,7 @@ pub struct Proxy {
     task: AbortHandle,
 }
 
-/// What the proxy forwards.
+/// The directions that the proxy forwards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// Both directions.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_nats::jetstream;
 use async_trait::async_trait;
 use common::bus::Bus;
+use common::error::chain;
 use engines::nats::{NatsBus, NatsConfig};
 use testing::contract::{Data, Fresh};
 use testing::servers::{NATS, Server};
@@ -41,10 +42,10 @@ pub(super) async fn raw(port: u16) -> jetstream::Context {
     jetstream::new(async_nats::connect(format!("127.0.0.1:{port}")).await.expect("a connection"))
 }
 
-/// The error of a connection that must fail.
+/// The error of a connection that must fail, with its causes.
 pub(super) async fn refusal(config: &NatsConfig) -> String {
     match NatsBus::connect(config).await {
         Ok(_) => panic!("it connected"),
-        Err(error) => error.to_string(),
+        Err(error) => chain(&error),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use common::jobs::{DelayedJobs, Job, JobsError};
 use futures_util::future::join_all;
 use redis::from_redis_value;
-use testing::servers::{Proxy, REDIS, Server};
+use testing::servers::{Program, Proxy, REDIS, Server};
 use testing::{soon, wait_until};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -66,7 +66,16 @@ async fn a_silent_server_is_detected_and_lost_claims_expire() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_job_is_lost_when_the_server_is_killed_repeatedly() {
-    let Some(mut server) = Server::start(REDIS).await else { return };
+    // By default Redis delays writes while an fsync is running, and a killed server loses what it delayed.
+    let program = Program {
+        arguments: |port, directory| {
+            let mut arguments = (REDIS.arguments)(port, directory);
+            arguments.extend(["--appendfsync", "always"].map(Into::into));
+            arguments
+        },
+        ..REDIS
+    };
+    let Some(mut server) = Server::start(program).await else { return };
     let jobs = Arc::new(connect(server.port()).await);
     let (finished, mut progress) = watch::channel(0);
     let worker = tokio::spawn({

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use common::error::chain;
 use engines::sqlite::SqliteFile;
 use futures_util::future::join_all;
 use tempfile::TempDir;
@@ -49,7 +50,7 @@ async fn a_failed_write_does_not_affect_others_in_its_group() {
     for (number, outcome) in outcomes.iter().enumerate() {
         assert_eq!(outcome.is_err(), number % 10 == 7, "{number}: {outcome:?}");
     }
-    let error = outcomes[7].as_ref().unwrap_err().to_string();
+    let error = chain(outcomes[7].as_ref().unwrap_err());
     assert!(error.contains("test.db") && error.contains("no such table: absent"), "{error}");
     assert_eq!(numbers(&file), (0..100).filter(|number| number % 10 != 7).collect::<Vec<_>>());
 }

@@ -1,4 +1,4 @@
-//! What `Verdict::Reject` does, and what can be done with dead letters.
+//! Rejecting, listing, replaying and dropping dead letters.
 
 use std::collections::BTreeSet;
 use std::slice;

@@ -1,4 +1,4 @@
-//! What is delivered, to whom and in which order.
+//! Delivery of published messages: content, recipients and order.
 
 use common::bus::Bus;
 use common::events::{Message, Subject};

@@ -1,4 +1,4 @@
-//! What survives a restart of the engine.
+//! Durability: what an engine keeps across a restart.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What `Verdict::Retry` does.
+//! Retries and their delays.
 
 use std::time::Duration;
 
