@@ -10,17 +10,16 @@ import java.util.Set;
 import org.h2.mvstore.MVStore;
 
 /**
- * Speaks MongoDB's protocol in tests, where no mongod can be had.
+ * A test server that speaks MongoDB's protocol, for machines without {@code mongod}.
  *
- * <p>{@code java -jar target/mongo-stand-in.jar --port N --data DIR} serves on 127.0.0.1 until it is killed. What it has
- * acknowledged is in DIR and survives that, as with a journal, except that it does not wait for the disk.
+ * <p>{@code java -jar target/mongo-stand-in.jar --port N --data DIR} serves on 127.0.0.1:N until it is killed.
+ * Acknowledged writes are in DIR and survive {@code kill -9}, but not a power failure: nothing is synced to disk.
  *
- * <p>Known differences: no transactions, sessions, partial indexes, pipelines in updates, explain or profiler; every
- * index that is not unique is accepted and ignored; and it scans where MongoDB looks up. So what it measures says
- * nothing about MongoDB.
+ * <p>Known differences from MongoDB: no transactions, sessions, partial indexes, update pipelines, explain or profiler.
+ * Non-unique indexes are accepted and ignored. Queries scan the collection, so timings say nothing about MongoDB.
  */
 public final class StandIn {
-    /** mongo-java-server says 4.2 by itself, which today's drivers refuse. */
+    /** mongo-java-server's own 5.0 announces the wire version of 4.2, which current drivers refuse. */
     private enum Version implements MongoVersion {
         FIVE;
 
@@ -35,7 +34,7 @@ public final class StandIn {
         }
     }
 
-    /** One command at a time, each committed to the file as a whole before it is answered. */
+    /** Runs one command at a time and commits each write to the file before answering. */
     private static final class Durable extends H2Backend {
         private static final Set<String> READS =
                 Set.of("ping", "hello", "ismaster", "isMaster", "find", "getMore", "count", "distinct", "listIndexes");
@@ -46,7 +45,7 @@ public final class StandIn {
 
         @Override
         public synchronized Document handleCommand(Channel channel, String database, String command, Document query) {
-            // The store keeps documents as objects and updates change them in place, so who is answered gets copies.
+            // The backend updates documents in place, so replies must not share them.
             if (READS.contains(command)) {
                 return super.handleCommand(channel, database, command, query).cloneDeeply();
             }
