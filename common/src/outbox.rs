@@ -15,6 +15,7 @@ use crate::bus::{BusError, Publisher};
 use crate::error::chain;
 use crate::events::Message;
 use crate::store::{Database, StoreError, Unpublished};
+use crate::trace::in_new_trace;
 
 /// How many events to publish at once.
 const BATCH: usize = 256;
@@ -37,10 +38,14 @@ enum RelayError {
 pub async fn relay(service: &'static str, database: Database, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     loop {
         let stopping = stop.is_cancelled();
-        let result = publish_all(service, &database, &*publisher).await;
-        if let Err(error) = &result {
-            warn!(service, error = chain(error), "could not publish events, will retry");
-        }
+        let result = in_new_trace("relay", async {
+            let result = publish_all(service, &database, &*publisher).await;
+            if let Err(error) = &result {
+                warn!(service, error = chain(error), "could not publish events, will retry");
+            }
+            result
+        })
+        .await;
         if stopping {
             return;
         }

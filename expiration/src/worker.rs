@@ -9,6 +9,7 @@ use common::clock::{Clock, Timestamp};
 use common::error::chain;
 use common::events::{Event, ExpirationComplete, Message};
 use common::jobs::{DelayedJobs, Job};
+use common::trace::in_new_trace;
 use futures_util::stream::{self, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
@@ -50,14 +51,18 @@ impl Worker {
     pub(crate) async fn run(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             self.alarm.reset();
-            let result = self.work(&stop).await;
+            let result = in_new_trace("expiration", async {
+                let result = self.work(&stop).await;
+                if let Err(error) = &result {
+                    warn!(error = chain(error), "could not publish expirations, will retry");
+                }
+                result
+            })
+            .await;
             let pause = async {
                 match result {
                     Ok(next) => self.alarm.sleep_until(next).await,
-                    Err(error) => {
-                        warn!(error = chain(&error), "could not publish expirations, will retry");
-                        self.clock.sleep_until(self.clock.now().plus(PAUSE)).await;
-                    }
+                    Err(_) => self.clock.sleep_until(self.clock.now().plus(PAUSE)).await,
                 }
             };
             let _cancelled = stop.run_until_cancelled(pause).await;

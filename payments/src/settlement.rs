@@ -9,7 +9,7 @@ use common::error::chain;
 use common::events::{Announcement, OrderStatus};
 use common::ids::{OrderId, PaymentId};
 use common::store::{Query, StoreError};
-use common::trace::TraceParent;
+use common::trace::{in_new_trace, spawn};
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -43,8 +43,7 @@ pub(crate) async fn pay(app: &AppState, order: OrderCopy, token: CardToken) -> R
         let payment = begin(&app, &order, token).await?;
         settle(&app, payment).await
     };
-    let trace = TraceParent::current().unwrap_or_else(TraceParent::generate);
-    tokio::spawn(trace.scope(attempt)).await?
+    spawn(attempt).await?
 }
 
 /// Stores a new payment, unless another payment for the order is in flight or holds money.
@@ -167,9 +166,12 @@ pub(crate) async fn settle_abandoned(app: AppState, stop: CancellationToken) {
     let mut min_age = Duration::ZERO;
     loop {
         let round = async {
-            if let Err(error) = sweep(&app, min_age).await {
-                warn!(error = chain(&error), "could not read abandoned payments, will retry");
-            }
+            in_new_trace("settlement", async {
+                if let Err(error) = sweep(&app, min_age).await {
+                    warn!(error = chain(&error), "could not read abandoned payments, will retry");
+                }
+            })
+            .await;
             app.clock.sleep_until(app.clock.now().plus(SWEEP_INTERVAL)).await;
         };
         if stop.run_until_cancelled(round).await.is_none() {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
 use common::clock::SystemClock;
-use common::config::{LogConfig, LogFormat, read};
+use common::config::read;
 use common::service::Signals;
 use common::store::Database;
+use common::telemetry::{LogFormat, TelemetryConfig};
 use engines::sqlite::SqliteStore;
 
 /// Simulates Stripe's HTTP API, to try the system without a Stripe account. No real money moves.
@@ -31,13 +32,13 @@ struct Config {
     file: PathBuf,
 
     #[command(flatten)]
-    log: LogConfig,
+    telemetry: TelemetryConfig,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config: Config = read(Config::command());
-    config.log.init(LogFormat::Pretty);
+    let _telemetry = config.telemetry.start(LogFormat::Pretty, "stripe-simulator");
     let mut signals = Signals::new()?;
     let store = SqliteStore::open(&config.file, stripe_simulator::SCHEMAS)?;
     let database = Database::new(Arc::new(store), Arc::new(SystemClock));

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use common::config::{LogConfig, read};
+use common::config::read;
+use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
 
 use crate::dead_letters::DeadLetters;
@@ -54,7 +55,7 @@ pub(crate) struct Config {
     pub(crate) stripe: payments::StripeConfig,
 
     #[command(flatten)]
-    pub(crate) log: LogConfig,
+    pub(crate) telemetry: TelemetryConfig,
 }
 
 /// What to do instead of running the system.

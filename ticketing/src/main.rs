@@ -8,9 +8,9 @@ mod system;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use common::config::LogFormat;
 use common::error::chain;
 use common::service::install_metrics;
+use common::telemetry::LogFormat;
 
 use config::{Command, Config};
 use system::System;
@@ -30,11 +30,13 @@ async fn main() -> ExitCode {
 async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     if let Some(Command::DeadLetters(dead_letters)) = config.command.take() {
         // Its output is the result; logs are only for problems.
-        config.log.rust_log.get_or_insert("warn".into());
-        config.log.init(LogFormat::Pretty);
+        config.telemetry.rust_log.get_or_insert("warn".into());
+        let _telemetry = config.telemetry.start(LogFormat::Pretty, "ticketing");
         return dead_letters.run(&config.data_dir).await;
     }
-    config.log.init(LogFormat::Pretty);
+    let telemetry = config.telemetry.start(LogFormat::Pretty, "ticketing");
     install_metrics();
-    System::open(&config).await?.run(&config).await?.exit()
+    let exit = System::open(&config).await?.run(&config).await?;
+    drop(telemetry);
+    exit.exit()
 }

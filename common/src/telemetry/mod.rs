@@ -22,19 +22,19 @@ use otlp::Exporter;
 #[cfg(not(feature = "otlp"))]
 use without_otlp::Exporter;
 
-/// Configuration of logs and spans.
+/// The configuration of logs and spans.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryConfig {
-    /// Log level, or levels per module: `info,orders=debug` [default: info].
+    /// Log level, or levels per module: info,orders=debug [default: info]
     #[arg(long, env = "RUST_LOG", value_parser = parse_filter, value_name = "FILTER")]
     pub rust_log: Option<String>,
 
-    /// Log format.
+    /// Log format
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// Collector that spans are exported to by OTLP over HTTP: http://127.0.0.1:4318
+    /// Collector to export spans to, by OTLP over HTTP: http://host:4318
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
     pub otel_exporter_otlp_endpoint: Option<String>,
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -7,6 +9,9 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::error::chain;
+
+/// How long the collector may delay the end of the process.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Exports spans to a collector, if one is configured.
 pub(super) struct Exporter(Result<Option<SdkTracerProvider>, ExporterBuildError>);
@@ -47,7 +52,7 @@ impl Drop for Exporter {
     fn drop(&mut self) {
         if let Ok(Some(provider)) = &self.0 {
             // A collector that does not respond loses these spans; nothing else depends on them.
-            let _lost = provider.shutdown();
+            let _lost = provider.shutdown_with_timeout(SHUTDOWN_TIMEOUT);
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use common::bus::BusError;
-use common::config::{LogConfig, secret};
+use common::config::secret;
 use common::jobs::JobsError;
 use common::store::Schema;
+use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
 
 use super::error::StartError;
@@ -26,7 +27,7 @@ pub(super) struct ProcessConfig {
     pub(super) admin_port: u16,
 
     #[command(flatten)]
-    pub(super) log: LogConfig,
+    pub(super) telemetry: TelemetryConfig,
 }
 
 /// The configuration of an HTTP API.

@@ -25,10 +25,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Command, CommandFactory, Parser};
 use common::bus::{Bus, BusError};
-use common::config::{LogFormat, read};
+use common::config::read;
 use common::error::{BoxError, chain};
 use common::service::{self, Addresses, Exit, Ports, Service, Signals, install_metrics};
 use common::store::Schema;
+use common::telemetry::LogFormat;
 use tracing::{error, info};
 
 use config::{NATS, ProcessConfig};
@@ -77,15 +78,14 @@ impl Standalone {
     ) -> ExitCode {
         let command = Config::<C, E>::command().name(self.name).about(self.about);
         let config: Config<C, E> = read(adapt(command));
-        config.process.log.init(LogFormat::Json);
+        let telemetry = config.process.telemetry.start(LogFormat::Json, self.name);
         install_metrics();
-        match self.start(config, build).await {
-            Ok(exit) => exit.exit(),
-            Err(error) => {
-                error!(error = chain(&error), "could not start");
-                ExitCode::FAILURE
-            }
+        let result = self.start(config, build).await;
+        if let Err(error) = &result {
+            error!(error = chain(error), "could not start");
         }
+        drop(telemetry);
+        result.map_or(ExitCode::FAILURE, |exit| exit.exit())
     }
 
     async fn start<C: Args, E: Engines>(
