@@ -68,7 +68,7 @@ impl fmt::Display for TraceParent {
     }
 }
 
-/// Runs a round of a background task in a new trace, so that its log lines can be told from those of other rounds.
+/// Runs a round of a background task in a new trace, so that its log lines can be distinguished from those of other rounds.
 pub async fn in_new_trace<F: Future>(task: &'static str, round: F) -> F::Output {
     let trace = TraceParent::generate();
     let trace_id = trace.trace_id();

@@ -1,6 +1,6 @@
 //! The expiration service: announces that an order's time is up.
 //!
-//! It keeps a delayed job for every open order (`listeners`) and publishes `expiration:complete` when the job is due
+//! It keeps a delayed job for each open order (`listeners`) and publishes `expiration:complete` when the job is due
 //! (`worker`). The orders service decides what that means for the order. Lost jobs are rebuilt from the history of
 //! orders (`rebuild`).
 //!

@@ -18,14 +18,14 @@ const PAGE: usize = 1_000;
 /// How many jobs to schedule concurrently.
 const MAX_IN_FLIGHT: usize = 32;
 
-/// Schedules a job for every open order in the history.
+/// Schedules a job for each open order in the history.
 pub(crate) struct Rebuild {
     pub(crate) jobs: Arc<dyn DelayedJobs>,
     pub(crate) bus: Arc<dyn Bus>,
 }
 
 impl Rebuild {
-    /// Schedules a job for every order that was created and has neither completed nor been cancelled. Returns their
+    /// Schedules a job for each order that was created and has neither completed nor been cancelled. Returns their
     /// number.
     ///
     /// Listeners keep running. An order that ends after its history was read gets a job nevertheless; the orders

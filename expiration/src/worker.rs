@@ -1,4 +1,4 @@
-//! The worker: publishes `expiration:complete` for every job that is due.
+//! The worker: publishes `expiration:complete` for each job that is due.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

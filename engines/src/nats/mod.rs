@@ -1,4 +1,4 @@
-//! The bus on NATS JetStream: one stream with all events, and a durable pull consumer for every [`Durable`].
+//! The bus on NATS JetStream: one stream with all events, and a durable pull consumer for each [`Durable`].
 //!
 //! The stream's subjects are the names of the events. It keeps every event, so that a new service catches up on history.
 //! Rejected events go to a second stream, `<stream>-dead-letters`. A replayed dead letter returns to the first stream

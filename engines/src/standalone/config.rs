@@ -37,7 +37,7 @@ pub(super) struct HttpConfig {
     #[arg(long, env = "PORT", default_value_t = 3000)]
     pub(super) port: u16,
 
-    /// Key that signs sessions, the same for every service
+    /// Key that signs sessions, the same for each service
     #[arg(long, env = "JWT_KEY", hide_env_values = true, value_parser = secret, value_name = "SECRET")]
     pub(super) jwt_key: SecretString,
 }

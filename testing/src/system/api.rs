@@ -21,7 +21,7 @@ pub fn http_client() -> reqwest::Client {
 pub struct Api(Arc<Mutex<Vec<(&'static str, String)>>>);
 
 impl Api {
-    /// One base URL for every path.
+    /// One base URL for each path.
     pub fn single(url: String) -> Self {
         let api = Self::default();
         api.route(vec![("", url)]);

@@ -1,6 +1,6 @@
 //! Requests and replies.
 //!
-//! Every reply is checked for what all replies have in common: a request id, and one shape for every error.
+//! Every reply is checked for what all replies have in common: a request id, and one shape for each error.
 
 use std::fmt;
 

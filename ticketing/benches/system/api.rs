@@ -11,7 +11,7 @@ use crate::http::{Connection, Reply};
 pub(crate) struct Api(Arc<[(&'static str, SocketAddr)]>);
 
 impl Api {
-    /// One address for every path.
+    /// One address for each path.
     pub(crate) fn single(address: SocketAddr) -> Self {
         Self::by_prefix(vec![("", address)])
     }
