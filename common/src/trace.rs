@@ -50,7 +50,7 @@ impl TraceParent {
         &self.0
     }
 
-    /// The part that is the same for everything that one request causes.
+    /// The trace id, shared by all work that one request causes.
     pub fn trace_id(&self) -> String {
         context(&self.0).span().span_context().trace_id().to_string()
     }

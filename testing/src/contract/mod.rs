@@ -13,7 +13,7 @@
 //! The function named there creates fresh [`Data`] for each test, or returns `None` if the engine's server is missing.
 //!
 //! Engines differ in their timing, so cases never assert that something happens quickly; they wait for it with
-//! [`soon`](crate::soon).
+//! [`soon`].
 
 pub mod bus;
 mod harness;
