@@ -115,9 +115,9 @@ impl<S: Send + Sync + 'static> Listeners<S> {
     pub fn on<L: Listener<S>>(mut self) -> Self {
         let durable = Durable { name: L::NAME, subject: L::Event::SUBJECT };
         let suffix = format!("_{}", durable.subject.as_str().replace(':', "-"));
-        assert!(durable.name.ends_with(&suffix), "listener {} must be called <service>{suffix}", durable.name);
+        assert!(durable.name.ends_with(&suffix), "the listener {} must be named <service>{suffix}", durable.name);
         let taken = self.registered.iter().any(|other| other.durable.name == durable.name);
-        assert!(!taken, "two listeners are called {}", durable.name);
+        assert!(!taken, "two listeners are named {}", durable.name);
         let state = self.state.clone();
         let handler: Handler = Arc::new(move |payload| Box::pin(handle::<S, L>(state.clone(), payload)));
         self.registered.push(RegisteredListener { durable, handler });

@@ -30,9 +30,9 @@ impl TraceParent {
         Self::of(&Context::new().with_remote_span_context(root)).unwrap_or_else(|| Self(String::new()))
     }
 
-    /// Reads a header. Returns `None` if it is not valid.
+    /// Reads a header and brings it into its standard form. Returns `None` if it is not valid.
     pub fn parse(header: &str) -> Option<Self> {
-        context(header).has_active_span().then(|| Self(header.to_owned()))
+        Self::of(&context(header))
     }
 
     /// The current context, if any.
@@ -125,13 +125,18 @@ mod tests {
         for header in [
             "",
             "00",
-            "00-a-b-01",
             "zz-00000000000000000000000000000001-0000000000000001-01",
             "00-é0000000000000000000000000000000-0000000000000001-01",
             "00-00000000000000000000000000000000-0000000000000001-01",
         ] {
             assert_eq!(TraceParent::parse(header), None, "{header}");
         }
+    }
+
+    #[test]
+    fn a_header_that_opentelemetry_accepts_is_brought_into_standard_form() {
+        let header = TraceParent::parse("00-a-b-01").unwrap();
+        assert_eq!(header.as_str(), "00-0000000000000000000000000000000a-000000000000000b-01");
     }
 
     #[tokio::test]
