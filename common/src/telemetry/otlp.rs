@@ -58,6 +58,8 @@ impl Drop for Exporter {
 }
 
 fn provider(endpoint: &str, service: &'static str) -> Result<SdkTracerProvider, ExporterBuildError> {
+    // For https. Another part of the program may have been first.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let traces = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
     let exporter = SpanExporter::builder().with_http().with_endpoint(traces).build()?;
     let resource = Resource::builder().with_service_name(service).build();
