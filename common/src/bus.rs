@@ -1,8 +1,8 @@
 //! The bus: delivers every event to every listener at least once, also after a crash.
 //!
-//! [`Publisher`] is the half for relays and workers. [`Bus`] adds the other: subscriptions for the [listener
-//! runtime](crate::listener), history and dead letters. Most services use neither: they announce events through their
-//! [outbox](crate::outbox) and implement [`Listener`](crate::listener::Listener).
+//! Relays and workers see only [`Publisher`]. [`Bus`] adds subscriptions for the [listener runtime](crate::listener),
+//! history and dead letters. Most services use neither: they announce events through their [outbox](crate::outbox) and
+//! implement [`Listener`](crate::listener::Listener).
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub struct DeadLetter {
     pub listener: String,
     /// Why it was rejected.
     pub reason: String,
-    /// How often it was delivered before.
+    /// How often it was delivered, including the delivery that was rejected.
     pub attempts: u32,
     /// The published message.
     pub message: Message,
@@ -105,18 +105,18 @@ pub trait Bus: Publisher {
     async fn subscribe(&self, durable: Durable) -> Result<Box<dyn Subscription>, BusError>;
 
     /// Returns at most `limit` messages of a subject after the position `after`, oldest first, each with its position.
-    /// Empty at the end of the stream.
+    /// Returns none at the end of the stream.
     ///
     /// Does not affect durables. Use it to rebuild state that was lost elsewhere.
     async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError>;
 
-    /// Returns at most `limit` dead letters after the dead letter `after`, oldest first. Empty at the end.
+    /// Returns at most `limit` dead letters after the dead letter `after`, oldest first. Returns none after the last.
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;
 
     /// Redelivers a dead letter to the listener that rejected it, as a first attempt, then deletes it. Returns false if
     /// there is none with this id.
     ///
-    /// A crash in between may redeliver it without deleting it.
+    /// After a crash in between, it is redelivered and still stored.
     async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError>;
 
     /// Deletes a dead letter. Returns false if there is none with this id.

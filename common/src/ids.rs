@@ -24,7 +24,7 @@ struct ObjectId([u8; 12]);
 impl ObjectId {
     fn generate(now: Timestamp) -> Self {
         static PROCESS: LazyLock<[u8; 5]> = LazyLock::new(rand::random);
-        static COUNTER: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(0));
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
 
         let mut id = [0; 12];
         // Saturates in 2106, when MongoDB's own ids overflow.

@@ -62,7 +62,7 @@ pub trait DelayedJobs: Send + Sync + 'static {
 
     /// Claims at most `limit` jobs that are due at `now`, earliest first.
     ///
-    /// Until the lease ends no other worker can claim them. After that any worker can, unless they are
+    /// Until the lease ends, no other worker can claim them. After that, any worker can, unless they are
     /// [`done`](Self::done).
     async fn claim(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<Job>, JobsError>;
 

@@ -38,7 +38,8 @@ const BUS_PAUSE: Duration = Duration::from_secs(1);
 
 /// Handles one type of event in a service with the state `S`.
 ///
-/// Must be idempotent: an event may be delivered twice, late, or before an older one, with the same final state.
+/// Must be idempotent: an event may be delivered twice, late, or before an older one, and the final state must be the
+/// same.
 #[async_trait]
 pub trait Listener<S>: Send + Sync + 'static {
     /// The event to handle.
@@ -46,7 +47,7 @@ pub trait Listener<S>: Send + Sync + 'static {
     /// The name of its durable: `<service>_<subject with - for :>`.
     const NAME: &'static str;
 
-    /// Handles one event. Must return `Ok` only when its effects are durable: the event is not delivered again.
+    /// Handles one event. Must return `Ok` only when its effects are durable, because the event is not redelivered.
     async fn on_message(state: &S, event: Self::Event) -> Result<(), ListenError>;
 }
 
@@ -111,7 +112,7 @@ impl<S: Send + Sync + 'static> Listeners<S> {
     ///
     /// # Panics
     ///
-    /// If its name is taken or does not end with its subject: a programming error that the first start reveals.
+    /// If its name is taken or does not end with its subject. The first start reveals this programming error.
     pub fn on<L: Listener<S>>(mut self) -> Self {
         let durable = Durable { name: L::NAME, subject: L::Event::SUBJECT };
         let suffix = format!("_{}", durable.subject.as_str().replace(':', "-"));
@@ -188,12 +189,16 @@ impl RegisteredListener {
     async fn deliver(&self, subscription: &dyn Subscription, delivery: Delivery) -> Result<(), BusError> {
         let trace = delivery.message.traceparent.clone().unwrap_or_else(TraceParent::generate);
         let trace_id = trace.trace_id();
-        let judged = async {
+        let traced = async {
+            // Created within the scope, so that an exported span belongs to the trace.
             let span = error_span!("event", listener = self.durable.name, id = delivery.message.id, trace_id);
-            self.judge(&delivery).instrument(span).await
+            let settled = async {
+                let verdict = self.judge(&delivery).await;
+                subscription.settle(&delivery, verdict).await
+            };
+            settled.instrument(span).await
         };
-        let verdict = trace.scope(judged).await;
-        subscription.settle(&delivery, verdict).await
+        trace.scope(traced).await
     }
 
     /// Calls the handler and turns its result, a panic or a timeout into a verdict.
@@ -222,7 +227,7 @@ impl RegisteredListener {
             Err(ListenError::Reject(cause)) => {
                 counter!("events_dead_lettered_total", "listener" => listener).increment(1);
                 let reason = chain(&*cause);
-                error!(attempt, reason, "event rejected, stored as a dead letter");
+                error!(attempt, reason, "event rejected, storing it as a dead letter");
                 Verdict::Reject(reason)
             }
         }

@@ -34,7 +34,7 @@ enum RelayError {
     Bus(#[from] BusError),
 }
 
-/// Publishes the events of one service until `stop`, then once more what is left in the outbox.
+/// Publishes the events of one service until `stop`, then drains the outbox and returns.
 pub async fn relay(service: &'static str, database: Database, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
     loop {
         let stopping = stop.is_cancelled();
@@ -51,7 +51,7 @@ pub async fn relay(service: &'static str, database: Database, publisher: Arc<dyn
         }
         let pause = async {
             match result {
-                // A corrupt outbox blocks no other: the store reports it only after everything else is published.
+                // The store reports a corrupt entry only after all others are published, so there is no hurry.
                 Ok(()) | Err(RelayError::Store(StoreError::Corrupt { .. })) => {
                     let notified = database.outbox_filled().notified();
                     let _timed_out = tokio::time::timeout(SWEEP_INTERVAL, notified).await;

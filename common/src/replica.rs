@@ -12,24 +12,24 @@ use crate::store::{Collection, Database, Entity, StoreError};
 /// How long to wait for a record that was just created to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A record created longer ago has arrived, if it exists.
+/// The age up to which a record may still be on its way. An older one has arrived, if it exists.
 const RECENT: Duration = Duration::from_secs(5);
 
-/// How long to wait for another task to store the version before an event's.
+/// How long to wait for another task to store the version that precedes an event.
 ///
-/// Events of one record often arrive together and are handled concurrently. Redelivering all but the first until it is
-/// stored would apply only one of them per redelivery.
+/// Events of one record often arrive together and are handled concurrently. Without the wait, each redelivery would
+/// apply only one of them.
 const REORDER_TIMEOUT: Duration = Duration::from_millis(30);
 
-/// The delays between two looks at a copy double from the first to the second.
+/// The delay between two reads of a copy. It doubles from the minimum to the maximum.
 const MIN_POLL_DELAY: Duration = Duration::from_millis(1);
 const MAX_POLL_DELAY: Duration = Duration::from_millis(10);
 
 /// A copy whose next version follows from an event of type `E`.
 pub trait Follow<E: Event<Id = Self::Id>>: Entity {
-    /// Returns the copy in the version of `event`, given the version before it, or `None` if this is the first.
+    /// Returns the copy in the version of `event`, or `None` if `event` contradicts the version before it.
     ///
-    /// Returns `None` if `event` contradicts the version before it.
+    /// `before` is the copy in that version, or `None` if the event is the first.
     fn follow(before: Option<Self>, event: E) -> Option<Self>;
 }
 
@@ -67,12 +67,14 @@ impl<T: Entity> Replica<T> {
         self.wait_for(id, ARRIVAL_TIMEOUT, |_| true).await
     }
 
-    /// Applies an event and returns the current copy. An event that was already applied changes nothing.
+    /// Applies an event and returns the current copy.
+    ///
+    /// An event whose version the copy has already reached counts as redelivered and changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ListenError::Retry`] while an earlier event is missing, [`ListenError::Reject`] if the event contradicts the
-    /// copy.
+    /// [`ListenError::Retry`] while an earlier event is missing or the database is unavailable, [`ListenError::Reject`]
+    /// if the event contradicts the copy.
     pub async fn apply<E>(&self, event: E) -> Result<T, ListenError>
     where
         E: Event<Id = T::Id>,

@@ -33,6 +33,10 @@ impl Message {
 /// The event that a write announces: an event, an `Option` of one, or `()` for none.
 pub trait Announcement {
     /// The message to publish, if any.
+    ///
+    /// # Errors
+    ///
+    /// If the event cannot be represented as JSON.
     fn into_message(self) -> Result<Option<Message>, serde_json::Error>;
 }
 

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::error::BoxError;
 use crate::store::StoreError;
 
 /// Seconds after which a client may retry a 503.
@@ -49,10 +50,10 @@ pub enum ApiError {
     NotJsonType,
     /// 503: a dependency is down or the service is overloaded; the client may retry.
     #[error("Something went wrong")]
-    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    Unavailable(#[source] BoxError),
     /// 500: a bug.
     #[error("Something went wrong")]
-    Internal(#[source] Box<dyn Error + Send + Sync>),
+    Internal(#[source] BoxError),
 }
 
 /// One error of a response.
@@ -77,12 +78,12 @@ pub(super) struct Cause(pub(super) Arc<dyn Error + Send + Sync>);
 
 impl ApiError {
     /// 503 with this cause, which is logged but not sent.
-    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn unavailable(cause: impl Into<BoxError>) -> Self {
         Self::Unavailable(cause.into())
     }
 
     /// 500 with this cause, which is logged but not sent.
-    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub fn internal(cause: impl Into<BoxError>) -> Self {
         Self::Internal(cause.into())
     }
 

@@ -1,4 +1,4 @@
-//! What every request passes on its way to a handler, and every response on its way back.
+//! The middleware of every request: its id, its trace, metrics, the access log, and responses to failures.
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -160,10 +160,10 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     ApiError::internal(format!("handler panicked: {text}")).into_response()
 }
 
-/// Turns the bare 503 of [`TimeoutLayer`] into one of ours, with cause and headers.
+/// Turns the bare 503 of [`TimeoutLayer`] into an [`ApiError`], with cause and headers.
 fn explain_timeout(response: Response) -> Response {
-    let is_ours = response.extensions().get::<Cause>().is_some();
-    if is_ours || response.status() != StatusCode::SERVICE_UNAVAILABLE {
+    let has_cause = response.extensions().get::<Cause>().is_some();
+    if has_cause || response.status() != StatusCode::SERVICE_UNAVAILABLE {
         return response;
     }
     ApiError::unavailable(format!("handler took longer than {REQUEST_TIMEOUT:?}")).into_response()

@@ -1,4 +1,4 @@
-//! HTTP as all services speak it: request bodies, errors, pages, middleware, and the server.
+//! HTTP for all services: request bodies, errors, pages, middleware, and the server.
 
 mod body;
 mod error;

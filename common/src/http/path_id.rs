@@ -9,12 +9,16 @@ use crate::ids::RecordId;
 
 /// Extracts the id at the end of a path.
 ///
-/// Extraction never fails: session and body are checked before the id is, so a malformed id only shows when the
+/// Extraction never fails: session and body are checked before the id is, so a malformed id is reported only when the
 /// handler asks for it.
 pub struct PathId<T>(Option<T>);
 
 impl<T> PathId<T> {
-    /// Returns the id, or 404 if it is malformed.
+    /// Returns the id.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::NotFound`] if it is malformed, because no record can have it.
     pub fn known(self) -> Result<T, ApiError> {
         self.0.ok_or(ApiError::NotFound)
     }

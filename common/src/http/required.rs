@@ -15,7 +15,11 @@ use super::ApiError;
 pub struct Required<T>(Option<T>);
 
 impl<T> Required<T> {
-    /// Returns the value, which a validated field always has. Without validation the request may fail with 500.
+    /// Returns the value, which a validated field always has.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Internal`] if the value is absent, because the body was not validated.
     pub fn get(self) -> Result<T, ApiError> {
         self.0.ok_or_else(|| ApiError::internal("a field was read before its request body was validated"))
     }

@@ -1,8 +1,8 @@
 //! The HTTP server.
 //!
-//! `axum::serve` would do, but it has no header read timeout, so a client that never finishes the head of its request
-//! would keep its connection open without limit. Hence our own loop over hyper, with a timeout for each way in which a
-//! client can stall: the head here, the body in [`Body`](super::Body), the response here.
+//! Our own loop over hyper, because `axum::serve` has no header read timeout: a client that never finishes the head of
+//! its request would keep its connection open without limit. There is a timeout for each way in which a client can
+//! stall: here for the head and the response, in [`Body`](super::Body) for the body.
 
 use std::time::Duration;
 

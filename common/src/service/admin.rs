@@ -27,7 +27,7 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// Starts to collect metrics. Metrics recorded before are dropped.
+/// Starts collecting metrics. Measurements made earlier are lost. Calling it again does nothing.
 pub fn install_metrics() {
     METRICS.get_or_init(|| {
         let builder = PrometheusBuilder::new()

@@ -14,8 +14,8 @@ use crate::bus::Bus;
 use crate::http::{serve, with_middleware};
 use crate::outbox::relay;
 
-/// How long requests and events in flight may take after a signal. With [`FLUSH_TIMEOUT`] less than ten seconds, within
-/// which a process promises to stop.
+/// How long requests and events in flight may take after a signal. Together with [`FLUSH_TIMEOUT`] this stays below the
+/// ten seconds within which a process promises to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// How long publishing the rest of the outboxes may take after that.
@@ -62,7 +62,7 @@ pub enum StartError {
 pub enum Exit {
     /// Everything in flight was finished and published.
     Drained,
-    /// A second signal or the timeout cut that short. No completed request is lost; the next start resumes the rest.
+    /// A second signal or a timeout interrupted that. No completed request is lost; the next start resumes the rest.
     Aborted,
 }
 

@@ -69,6 +69,10 @@ impl Sessions {
     }
 
     /// Signs a token that is valid for `lifetime`.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Internal`] if signing fails.
     pub fn sign(&self, id: UserId, email: &str, lifetime: Duration) -> Result<String, ApiError> {
         let now = self.0.clock.now();
         let claims = Claims { id, email: email.to_owned(), iat: now.as_secs(), exp: now.plus(lifetime).as_secs() };
@@ -86,7 +90,7 @@ impl Sessions {
     /// Returns the signed-in user of a request, if any.
     ///
     /// Any of several cookies named `session` may be the valid one: another application on a parent domain can set its
-    /// own. That is why this does not read [`Cookies`](tower_cookies::Cookies), which keep only the last of them.
+    /// own. So this does not read [`Cookies`](tower_cookies::Cookies), which keeps only the last of them.
     pub fn current_user(&self, headers: &HeaderMap) -> Option<CurrentUser> {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut sessions = cookies.flat_map(Cookie::split_parse).flatten().filter(|cookie| cookie.name() == COOKIE);

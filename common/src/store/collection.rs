@@ -139,10 +139,14 @@ impl<T: Entity> Collection<T> {
         self.put(entity, Expect::Version(before), event).await
     }
 
-    /// Applies `change` to the stored entity, again if another writer changes the entity in the meantime.
+    /// Applies `change` to the stored entity, and repeats that if another writer changes the entity in the meantime.
     ///
     /// `change` returns the event that announces the change, or `()` for none. If it does not increment the version,
     /// nothing is stored or announced. Returns the current entity, or `None` if there is none with this id.
+    ///
+    /// # Errors
+    ///
+    /// Those of `change`, and those of reading and writing except [`StoreError::Conflict`].
     pub async fn update<A: Announcement, E: From<StoreError>>(
         &self,
         id: T::Id,

@@ -125,7 +125,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] if the stored state is another, [`StoreError::Duplicate`] if a unique index already
+    /// [`StoreError::Conflict`] if the stored state differs, [`StoreError::Duplicate`] if a unique index already
     /// contains the document's values.
     async fn put(&self, put: Put) -> Result<(), StoreError>;
 

@@ -1,8 +1,8 @@
 //! Logs on standard error, and spans to an OpenTelemetry collector.
 //!
-//! Every request, event and round of a background task runs in a span whose fields, the trace id among them, are part of
-//! every log line within it. The spans are exported by OTLP if an endpoint is configured and the crate is built with the
-//! feature `otlp`.
+//! Every request, event and round of a background task runs in a span. The fields of the span, such as the trace id,
+//! appear on every log line within it. Spans are exported by OTLP if an endpoint is configured and the crate is built
+//! with the feature `otlp`.
 
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -55,8 +55,12 @@ pub struct Telemetry {
 }
 
 impl TelemetryConfig {
-    /// Starts logging, in the format `default` unless another is configured, and the export of spans under the name
+    /// Starts logging, in the format `default` unless another is configured, and exporting spans under the name
     /// `service`.
+    ///
+    /// # Panics
+    ///
+    /// If called twice in a process.
     pub fn start(&self, default: LogFormat, service: &'static str) -> Telemetry {
         let filter = EnvFilter::new(self.rust_log.as_deref().unwrap_or("info"));
         let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
@@ -64,7 +68,9 @@ impl TelemetryConfig {
             LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
             LogFormat::Pretty => lines.boxed(),
         };
-        let (exporter, spans) = Exporter::start(self.otel_exporter_otlp_endpoint.as_deref(), service);
+        // OpenTelemetry treats an empty variable like an unset one.
+        let endpoint = self.otel_exporter_otlp_endpoint.as_deref().filter(|endpoint| !endpoint.is_empty());
+        let (exporter, spans) = Exporter::start(endpoint, service);
         registry().with(filter).with(spans).with(lines).init();
         exporter.report();
         Telemetry { _exporter: exporter }

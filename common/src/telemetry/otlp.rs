@@ -10,8 +10,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::error::chain;
 
-/// How long the collector may delay the end of the process.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the collector may delay the end of the process. Draining and flushing take up to nine of the ten seconds
+/// within which a process promises to stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Exports spans to a collector, if one is configured.
 pub(super) struct Exporter(Result<Option<SdkTracerProvider>, ExporterBuildError>);

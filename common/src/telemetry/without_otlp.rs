@@ -14,9 +14,7 @@ impl Exporter {
     /// Logs how the start went.
     pub(super) fn report(&self) {
         if self.configured {
-            warn!(
-                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this program was built without the feature otlp, exporting no spans"
-            );
+            warn!("ignoring OTEL_EXPORTER_OTLP_ENDPOINT, rebuild with the feature otlp to export spans");
         }
     }
 }

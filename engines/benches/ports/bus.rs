@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use common::bus::{Bus, Durable, Verdict};
-use common::events::Message;
-use common::events::Subject;
+use common::events::{Message, Subject};
 use common::listener::MAX_IN_FLIGHT;
 use tokio::task::JoinSet;
 

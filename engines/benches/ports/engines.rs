@@ -9,9 +9,7 @@ use common::store::Store;
 use engines::mongo::MongoStore;
 use engines::nats::{NatsBus, NatsConfig};
 use engines::redis::RedisJobs;
-use engines::sqlite::SqliteBus;
-use engines::sqlite::SqliteJobs;
-use engines::sqlite::SqliteStore;
+use engines::sqlite::{SqliteBus, SqliteJobs, SqliteStore};
 use tempfile::TempDir;
 use testing::servers::{self, Server};
 

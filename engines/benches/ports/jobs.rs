@@ -1,7 +1,7 @@
 //! Scheduling jobs, and firing them like the expiration worker: many due at the same time, and a steady rate.
 //!
-//! Firing is measured at two points: when the worker has claimed a job, as other queues count it, and when the job's event
-//! is durable on the bus.
+//! Firing is measured at two points: when the worker has claimed a job, as other queues count it, and when the job's
+//! event is durable on the bus.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use common::bus::Bus;
 use common::clock::{Clock, SystemClock, Timestamp};
-use common::events::Message;
-use common::events::Subject;
+use common::events::{Message, Subject};
 use common::jobs::{DelayedJobs, Job};
 use common::trace::TraceParent;
 use futures_util::future::try_join;

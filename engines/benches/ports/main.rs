@@ -1,8 +1,8 @@
 //! Benchmarks every engine behind the ports, side by side: `cargo bench --bench ports`, with `-- --help` for options.
 //!
-//! The benchmark starts the servers on free ports and skips those whose program is missing. All engines keep their files
-//! in the temporary directory; if that is in memory, set `TMPDIR`, or durable writes appear cheaper than they are. The
-//! clients share the processors with the servers. The bus on NATS is compared with a bare `async-nats` client.
+//! The benchmark starts the servers on free ports and skips those whose program is missing. All engines keep their
+//! files in the temporary directory; if that is in memory, set `TMPDIR`, or durable writes appear cheaper than they
+//! are. The clients share the processors with the servers. The bus on NATS is compared with a bare `async-nats` client.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports to the terminal")]
 
 mod engines;

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use common::clock::{Clock, SystemClock};
-use common::events::Message;
-use common::events::Subject;
+use common::events::{Message, Subject};
 use common::ids::TicketId;
 use common::store::{Document, Expect, Index, IndexKind, Put, Schema, Store};
 use tokio::task::JoinSet;

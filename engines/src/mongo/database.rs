@@ -16,7 +16,7 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
-    /// Tells this database from every other, including one of the same name on another server.
+    /// Distinguishes this database from all others, including those of the same name on other servers.
     pub fn identity(&self) -> &str {
         &self.identity
     }

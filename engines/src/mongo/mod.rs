@@ -14,8 +14,9 @@
 //!   server supports one. Nothing can change in between: the update matches the version, and a version is immutable.
 //! - Writes are journaled by a majority; reads see only data held by a majority, so they never return an event that a
 //!   failover takes back. Reads go to the primary, so that a service reads its own writes.
-//! - Nothing is retried here. A write whose response is lost is [`Unavailable`](common::store::StoreError::Unavailable),
-//!   whether it happened or not, and never a conflict with itself. A caller that repeats it gets the conflict.
+//! - Nothing is retried here. A write whose response is lost is
+//!   [`Unavailable`](common::store::StoreError::Unavailable), whether it happened or not, and never a conflict with
+//!   itself. A caller that repeats a write that did happen gets the conflict.
 //! - Every call ends within a second and a half, even if the server is gone or hangs.
 //! - In a unique index, `null` counts as a value, unlike in SQLite. Leave the field out instead.
 

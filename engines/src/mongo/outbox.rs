@@ -126,7 +126,7 @@ async fn clear(collection: Collection<Stored>, ids: Vec<ObjectId>, entries: Vec<
     if i64::try_from(emptied_now.matched_count) == Ok(all) {
         return Ok(());
     }
-    // Other documents have more events, or another replica is removing some of them; whichever is last removes the
+    // Other documents have more events, or another replica is removing some of them. The last one to finish removes the
     // outbox.
     let others = doc! { "_id": { "$in": &ids }, "outbox.id": { "$in": &entries } };
     collection.update_many(others, doc! { "$pull": { OUTBOX: { "id": { "$in": &entries } } } }).await?;
@@ -146,14 +146,14 @@ pub(super) fn to_entry(event: &Message, at: Timestamp) -> Stored {
 /// Why an entry of an outbox is not an event.
 #[derive(Debug, thiserror::Error)]
 enum InvalidEntry {
-    #[error("in its outbox an entry is not an object")]
+    #[error("an entry in its outbox is not an object")]
     NotAnObject,
-    #[error("in its outbox an entry has no {0}")]
+    #[error("an entry in its outbox has no {0}")]
     Missing(&'static str),
-    // Message ids are sent as a header.
-    #[error("in its outbox an entry has an id with control characters")]
+    // A message id is sent as a header, which is a single line.
+    #[error("an entry in its outbox has an id with control characters")]
     ControlCharacters,
-    #[error("in its outbox an entry has an unknown subject")]
+    #[error("an entry in its outbox has an unknown subject")]
     Subject(#[from] UnknownSubject),
 }
 

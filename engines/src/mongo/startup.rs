@@ -24,10 +24,10 @@ const CALL_TIMEOUT: Duration = Duration::from_millis(1500);
 const INDEX_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often to check the server, and how long it may take to respond or to accept a connection. A server that hangs is
-/// noticed after twice this time, and pending calls then fail.
+/// detected after twice this time, and pending calls then fail.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Writes wait for the disks of a majority, so many are in flight at once.
+/// Many, because writes wait for the disks of a majority.
 const MAX_CONNECTIONS: u32 = 64;
 
 /// The collection with a single document, which says whose database this is.
@@ -70,7 +70,8 @@ pub enum ConnectError {
     },
     /// The document that says whose database this is cannot be read.
     #[error(
-        "the document `{OWNER}` of the collection `{META}` in {database} lacks `{field}`; restore it from a backup"
+        "the document `{OWNER}` of the collection `{META}` in {database} has no valid `{field}`; restore it from a \
+         backup"
     )]
     InvalidOwner {
         /// The database.
@@ -240,7 +241,8 @@ async fn parse(uri: &str) -> Result<ClientOptions, ConnectError> {
     if let Ok(options) = ClientOptions::parse(uri).await {
         return Ok(options);
     }
-    // The driver quotes the part of the URI that it rejects. Parsing only the settings yields a message without secrets.
+    // The driver quotes the part of the URI that it rejects. Parsing only the settings yields a message without
+    // secrets.
     let (_, hosts) = uri.rsplit_once('@').unwrap_or(("", uri));
     let settings = hosts.rsplit_once('?').map_or("", |(_, settings)| settings);
     let problem = match ClientOptions::parse(format!("mongodb://localhost/?{settings}")).await {

@@ -48,8 +48,8 @@ impl Server {
         Ok(Self { client, context, stream: config.stream.as_str().into(), connection_changes })
     }
 
-    /// Fails while there is no connection. Otherwise the client would buffer what is sent and deliver it after
-    /// reconnecting, when the caller has sent it again.
+    /// Fails while there is no connection. Otherwise the client would buffer messages and send them after reconnecting,
+    /// when the caller has already repeated them.
     pub(super) fn check_connected(&self) -> Result<(), BusError> {
         match self.client.connection_state() {
             State::Connected => Ok(()),
@@ -57,8 +57,8 @@ impl Server {
         }
     }
 
-    /// Whether the server supports consumers with several subjects, which replays need. Older servers ignore the subjects
-    /// and deliver every event.
+    /// Whether the server supports consumers with several subjects, which replays need. Older servers ignore the
+    /// subjects and deliver every event.
     pub(super) fn supports_replays(&self) -> bool {
         self.client.is_server_compatible(2, 10, 0)
     }
@@ -116,7 +116,7 @@ async fn connect(config: &NatsConfig) -> Result<(Client, watch::Receiver<()>), B
     Ok((client, changes))
 }
 
-/// No delay for the first attempt and the first after a loss, then twice as long each time.
+/// No delay before the first attempt and the first after a loss. After that, the delay doubles with each attempt.
 fn reconnect_delay(attempts: usize) -> Duration {
     let doublings = u32::try_from(attempts.saturating_sub(2)).unwrap_or(u32::MAX).min(8);
     if attempts < 2 { Duration::ZERO } else { Duration::from_millis(20 << doublings).min(MAX_RECONNECT_DELAY) }

@@ -10,11 +10,12 @@ use super::connection::Server;
 use super::error::unavailable;
 use super::streams::replay_subject;
 
-/// How long the server waits for news of a delivery before it redelivers it. Readers extend this while they hold one.
+/// How long the server waits for an ack before it redelivers a message. Readers extend this while a message is in
+/// flight.
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// The most unsettled messages of one durable. Messages that wait for a retry count as well and must not hold up others,
-/// so this is far more than are ever in flight; it bounds what the server must remember.
+/// The most unsettled messages of one durable. It bounds what the server must remember. Messages that wait for a retry
+/// count as well and must not hold up others, so it is far more than are ever in flight.
 const MAX_ACK_PENDING: i64 = 20_000;
 
 /// Metadata: the identity of the database that a consumer belongs to.

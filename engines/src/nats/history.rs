@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::Message as NatsMessage;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use common::bus::BusError;
+use common::error::chain;
 use futures_util::StreamExt;
 use tokio::time::timeout;
 use tracing::warn;
@@ -51,7 +52,7 @@ impl Server {
         }
         let name = &consumer.cached_info().name;
         if let Err(error) = self.context.delete_consumer_from_stream(name, stream).await {
-            warn!(%error, "could not delete a temporary consumer; the server will delete it");
+            warn!(error = chain(&error), "could not delete a temporary consumer, the server will");
         }
         Ok(messages)
     }

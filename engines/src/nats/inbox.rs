@@ -1,8 +1,8 @@
 //! Where the server sends the messages that a reader requests.
 //!
-//! Our own implementation of the pull protocol, because the pull stream of async-nats drops the messages it has
-//! prefetched when it is dropped; those are redelivered only after [`ACK_WAIT`]. An [`Inbox`] keeps messages that arrive
-//! after a caller gave up, hands them to the next one, and can return all of them to the server.
+//! Our own implementation of the pull protocol: when the pull stream of async-nats is dropped, it loses the messages
+//! that it has prefetched, and the server redelivers them only after [`ACK_WAIT`]. An [`Inbox`] keeps messages that
+//! arrive after a caller gave up, hands them to the next one, and can return all of them to the server.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,8 +25,8 @@ const PULL_EXPIRES: Duration = Duration::from_secs(5);
 /// When to consider a pull request lost that was neither filled nor answered.
 const PULL_LOST: Duration = Duration::from_secs(6);
 
-/// How long to wait before repeating a request to a server that is shutting down or has lost leadership. It would refuse
-/// an immediate one again.
+/// How long to wait before repeating a request to a server that is shutting down or has lost leadership. An immediate
+/// repetition would be refused as well.
 const LEADER_CHANGE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The unfilled rest of a pull request that has ended.

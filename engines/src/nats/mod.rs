@@ -1,15 +1,15 @@
 //! The bus on NATS JetStream: one stream with all events, and a durable pull consumer for each [`Durable`].
 //!
-//! The stream's subjects are the names of the events. It keeps every event, so that a new service catches up on history.
-//! Rejected events go to a second stream, `<stream>-dead-letters`. A replayed dead letter returns to the first stream
-//! with the subject `<stream>-replays.<durable>`, which only that durable reads.
+//! The stream's subjects are the names of the events. It keeps every event, so that a new service can catch up on
+//! history. Rejected events go to a second stream, `<stream>-dead-letters`. A replayed dead letter returns to the first
+//! stream with the subject `<stream>-replays.<durable>`, which only that durable reads.
 //!
 //! A reader requests as many messages as it has room for, and reports progress on those in flight every few seconds. So
-//! the server redelivers the messages of a dead process within ten seconds, however long its handlers might have taken.
+//! the server redelivers the messages of a dead process within ten seconds, however long its handlers would have taken.
 //!
-//! An acknowledged event is in a file of the server, but a single server syncs its files only every two minutes, unless
-//! it is configured with `sync_interval: always`. A crash of the process loses nothing; that setting or replicas protect
-//! against power failures.
+//! A confirmed event is in a file of the server, but a single server syncs its files only every two minutes, unless it
+//! is configured with `sync_interval: always`. A crash of the server's process loses nothing; that setting or replicas
+//! protect against power failures.
 
 mod config;
 mod connection;
@@ -69,7 +69,7 @@ impl NatsBus {
         Ok(Self { server: Server::connect(config).await?, owner: config.owner.clone() })
     }
 
-    /// Tells the events of this system from those of any other: the stream's name and when it was created.
+    /// Distinguishes the events of this system from those of all others: the stream's name and its time of creation.
     pub async fn identity(&self) -> Result<String, BusError> {
         let Server { context, stream, .. } = &self.server;
         let info = context.get_stream(&**stream).await.map_err(|error| StreamError::read(stream, error))?;
@@ -116,7 +116,8 @@ impl Bus for NatsBus {
                 match decode(received, subject) {
                     Ok(message) => messages.push((after, message)),
                     Err(error) => {
-                        warn!(%subject, position = after, error = chain(&error), "skipped an invalid message in the history");
+                        let error = chain(&error);
+                        warn!(%subject, position = after, error, "skipped an invalid message in the history");
                     }
                 }
             }

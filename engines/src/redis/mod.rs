@@ -1,13 +1,13 @@
 //! Delayed jobs on Redis: three keys, changed by atomic scripts.
 //!
 //! `<prefix>:claimable` orders the jobs by when they can be claimed, `<prefix>:due` by their deadline, and
-//! `<prefix>:payloads` holds their payloads. A claim moves a job to the end of its lease in `claimable`, so the jobs of a
-//! dead worker become claimable again like any others.
+//! `<prefix>:payloads` holds their payloads. A claim moves a job to the end of its lease in `claimable`, so the jobs of
+//! a dead worker become claimable again like any others.
 //!
 //! Redis must write an append-only file (`appendonly yes`) and must not evict keys (`maxmemory-policy noeviction`, the
-//! default). It then loses at most the last second in a power failure, and nothing if it is killed, unless the disk is so
-//! slow that it delays writing the file; `appendfsync always` prevents both. [`DelayedJobs::is_complete`] detects the loss
-//! of everything, but not of a part.
+//! default). It then loses at most the last second in a power failure. If it is killed, it loses nothing unless a slow
+//! disk delays its writes. `appendfsync always` prevents both. [`DelayedJobs::is_complete`] detects the loss of
+//! everything, but not of a part.
 
 mod connection;
 mod scripts;
@@ -147,8 +147,9 @@ impl DelayedJobs for RedisJobs {
         let (key, owner) = (&self.keys.complete, &self.owner);
         match self.run_command::<Option<String>>(&Cmd::get(key)).await? {
             Some(other) if other != *owner && !other.starts_with(REBUILD) => Err(JobsError::unusable(format!(
-                "the jobs in this Redis were made from the events of {other}, not of {owner}; if two systems use one Redis, \
-                 give each its own database (redis://host/1); if the stream was replaced, set the key {key} to {owner}"
+                "the jobs in this Redis were made from the events of {other}, not of {owner}; if two systems use one \
+                 Redis, give each its own database (redis://host/1); if the stream was replaced, set the key {key} to \
+                 {owner}"
             ))),
             mark => Ok(mark.as_ref() == Some(owner)),
         }

@@ -5,12 +5,12 @@
 
 use redis::{Script, ScriptInvocation};
 
-/// The most jobs that one script handles. Redis runs nothing else meanwhile, and Lua's `unpack` is limited to about 8,000
-/// values.
+/// The most jobs that one script handles. Redis runs nothing else meanwhile, and Lua's `unpack` is limited to about
+/// 8,000 values.
 pub(super) const BATCH: usize = 1000;
 
-/// Arguments: id, deadline, payload. Adds the job to `claimable` last, because its presence there means that the job is
-/// complete: an interrupted script is then repeated.
+/// Arguments: id, deadline, payload. Adds the job to `claimable` last: only a job that is there counts as scheduled, so
+/// repeating an interrupted script completes it.
 const SCHEDULE: &str = "
     if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return end
     redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])

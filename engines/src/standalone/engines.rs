@@ -111,7 +111,7 @@ impl Engines for RedisAndNats {
     type Parts = RedisParts;
 
     async fn open(self, service: &str, _schemas: &[&'static Schema]) -> Result<Opened<RedisParts>, StartError> {
-        // Without a database there is no owner to tell.
+        // Without a database, the durables have no owner.
         let bus = Arc::new(self.bus.connect(service, None).await?);
         let stream = identity(&bus).await?;
         let jobs = Arc::new(self.redis.connect(service, &stream).await?);

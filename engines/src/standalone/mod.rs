@@ -115,7 +115,7 @@ impl Standalone {
     }
 }
 
-/// Fails if a durable belongs to another system's database, before this service takes its events away.
+/// Fails if a durable belongs to another system's database, before this service takes events from it.
 async fn check_durables(bus: &dyn Bus, service: &Service) -> Result<(), StartError> {
     for listener in &service.listeners {
         let subscribe = async || bus.subscribe(listener.durable()).await;

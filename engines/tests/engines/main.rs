@@ -3,7 +3,6 @@
 mod listeners;
 mod mongo;
 mod nats;
-mod nats_streams;
 mod redis;
 mod relay;
 mod sqlite;

@@ -13,7 +13,7 @@ use crate::sqlite::columns::message;
 /// How often to check for dead letters that another process has replayed.
 pub(super) const REPLAY_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Events to deliver again.
+/// Events to redeliver.
 const UNSETTLED: &str = "SELECT seq, attempts FROM unsettled WHERE durable = ?1";
 
 /// Replayed dead letters: they count as never delivered.
@@ -25,7 +25,7 @@ pub(super) struct Progress {
     /// The last event that was read from the log.
     cursor: i64,
     in_flight: BTreeMap<i64, InFlight>,
-    /// When to deliver an event again, and how often it has been delivered.
+    /// When to redeliver an event, and how often it has been delivered.
     redeliveries: BTreeMap<(Instant, i64), u32>,
     /// The events in `redeliveries`.
     awaiting_redelivery: BTreeSet<i64>,

@@ -21,7 +21,7 @@ async fn a_corrupt_event_is_reported_after_the_others_are_published() {
     let events = store.unpublished(10).await.expect("the readable event");
     assert_eq!(events.len(), 1);
     store.published(&events).await.expect("published");
-    let cause = "in its outbox an entry has no id";
+    let cause = "an entry in its outbox has no id";
     assert_eq!(corruption(store.unpublished(10).await), (id.to_hex(), cause.into()));
 }
 

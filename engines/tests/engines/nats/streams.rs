@@ -1,9 +1,10 @@
-//! Streams that are not as this program creates them.
+//! Streams that are not as this program creates them, and several streams on one server.
 
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, StorageType};
 use common::bus::{Bus, BusError, Publisher};
+use common::error::chain;
 use common::events::{Message, Subject};
 use engines::nats::{NatsBus, NatsConfig};
 use testing::contract::bus::fixture::{TICKETS, message};
@@ -34,6 +35,24 @@ async fn a_foreign_stream_is_refused() {
     // A stream of any other name overlaps with it.
     let another = NatsConfig { stream: "another".into(), ..config(server.port()) };
     assert!(refusal(&another).await.contains("overlap"));
+}
+
+/// The subjects are the names of the events, whatever the stream is called, and a subject belongs to one stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_stream_in_the_same_account_is_refused_with_cause_and_cure() {
+    let Some(server) = Server::start(NATS).await else { return };
+    connect(server.port()).await;
+
+    let another = NatsConfig { stream: "another".into(), ..config(server.port()) };
+    let error = NatsBus::connect(&another).await.err().expect("a refusal");
+    assert!(matches!(error, BusError::Unusable(_)) && !error.is_transient(), "{error:?}");
+    let text = chain(&error);
+    for part in ["stream another", "another stream of this NATS account", "own NATS account", "overlap"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    // The first stream is unharmed.
+    connect(server.port()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
