@@ -35,7 +35,7 @@ struct AppState {
     clock: Arc<dyn Clock>,
 }
 
-/// The service on this database, which must have been opened with [`SCHEMAS`]. Hashes passwords on all cores.
+/// Creates the service on a database opened with [`SCHEMAS`]. It hashes passwords on all cores.
 pub fn service(database: &Database, sessions: Sessions, config: AuthConfig) -> Service {
     service_with_hasher(database, sessions, config, Hasher::default())
 }

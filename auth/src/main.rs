@@ -1,4 +1,4 @@
-//! The auth service as a process of its own, on MongoDB.
+//! The auth service as a standalone process on MongoDB.
 
 use std::process::ExitCode;
 

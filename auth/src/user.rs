@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::password::PasswordHash;
 
-/// A user. Nothing changes users, so their version stays 0.
+/// A user. Users never change, so their version stays 0.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct User {

@@ -20,7 +20,7 @@ impl Alarm {
     }
 
     /// Forgets the noted deadlines. To be called before reading the jobs: their next deadline includes those noted so
-    /// far, and those noted from now on cut the next sleep.
+    /// far, and those noted from now on cut the next sleep short.
     pub(crate) fn reset(&self) {
         self.earliest.send_replace(NEVER);
     }

@@ -1,4 +1,4 @@
-//! The errors of the background worker.
+//! The errors of the worker.
 
 use common::bus::BusError;
 use common::jobs::JobsError;

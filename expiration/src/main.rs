@@ -1,4 +1,4 @@
-//! The expiration service as a process of its own, on Redis and NATS JetStream.
+//! The expiration service as a standalone process on Redis and NATS JetStream.
 
 use std::process::ExitCode;
 

@@ -31,7 +31,7 @@ const MAX_IN_FLIGHT: usize = 3;
 /// If publishing takes longer, another worker may publish the event as well. The bus drops it by its message id.
 const LEASE: Duration = Duration::from_secs(1);
 
-/// The pause after a failure. Then the leases of unpublished jobs have ended.
+/// The pause after a failure, long enough for the leases of unpublished jobs to expire.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest sleep. Jobs scheduled by this process wake the worker anyway. This bounds the delay of jobs that another
@@ -77,8 +77,8 @@ impl Worker {
         self.publish_due(stop).await
     }
 
-    /// Rebuilds lost jobs, again if they are lost in the meantime. If `stop` interrupts it, the next start begins
-    /// again.
+    /// Rebuilds lost jobs, and starts over if they are lost again during the rebuild. If `stop` interrupts it, the next
+    /// start rebuilds them.
     async fn rebuild(&self, stop: &CancellationToken) -> Result<(), WorkError> {
         while let Some(attempt) = stop.run_until_cancelled(self.try_rebuild()).await {
             if let Some(jobs) = attempt? {
@@ -93,7 +93,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Returns the number of rebuilt jobs, or `None` if they were lost in the meantime.
+    /// Returns the number of rebuilt jobs, or `None` if they were lost again during the rebuild.
     async fn try_rebuild(&self) -> Result<Option<usize>, WorkError> {
         let token = self.jobs.begin_rebuild().await?;
         let jobs = self.rebuild.run().await?;

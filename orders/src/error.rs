@@ -1,4 +1,4 @@
-//! The service's errors, and the HTTP responses and verdicts on events they become.
+//! The service's errors, and the HTTP responses and listener verdicts they become.
 
 use common::http::ApiError;
 use common::ids::{OrderId, TicketId};

@@ -1,4 +1,4 @@
-//! The orders service: reservations of tickets, and what becomes of them.
+//! The orders service: reservations of tickets and their outcome.
 //!
 //! It alone decides whether a purchase stands. Buyers order and cancel over HTTP (`routes`); payments and expirations
 //! arrive as events (`listeners`).
@@ -49,7 +49,7 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// The service on this database, which must have been opened with [`SCHEMAS`].
+/// Creates the service on a database opened with [`SCHEMAS`].
 pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -> Service {
     let app = AppState {
         orders: database.collection(),

@@ -1,4 +1,4 @@
-//! The orders service as a process of its own, on MongoDB and NATS JetStream.
+//! The orders service as a standalone process on MongoDB and NATS JetStream.
 
 use std::process::ExitCode;
 

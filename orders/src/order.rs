@@ -50,7 +50,7 @@ impl Entity for Order {
     }
 }
 
-/// A rule of orders that forbids an operation.
+/// Why an order does not allow an operation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OrderRuleError {
     #[error("only the buyer may see or cancel the order")]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TicketCopy {
     pub(crate) id: TicketId,
-    /// The ticket's own version.
+    /// The version of the ticket.
     pub(crate) version: u64,
     pub(crate) title: String,
     #[serde(with = "common::money::as_cents")]

@@ -1,6 +1,7 @@
-//! The service's errors, and their conversion to HTTP responses and listener verdicts.
+//! The service's errors, and the HTTP responses and listener verdicts they become.
 
 use common::http::ApiError;
+use common::ids::{OrderId, PaymentId};
 use common::listener::ListenError;
 use common::store::StoreError;
 
@@ -10,15 +11,15 @@ use crate::payment::InvalidTransition;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PaymentError {
-    #[error("the order does not exist")]
-    UnknownOrder,
-    #[error("the payment does not exist")]
-    UnknownPayment,
+    #[error("order {0} does not exist")]
+    UnknownOrder(OrderId),
+    #[error("payment {0} does not exist")]
+    UnknownPayment(PaymentId),
     #[error(transparent)]
     Order(#[from] OrderRuleError),
     #[error("another payment for the order is in flight")]
     InProgress,
-    #[error("the payment cannot change like this")]
+    #[error("the payment is not in the required state")]
     Transition(#[from] InvalidTransition),
     #[error("the order has no payment to capture")]
     NothingToCapture,
@@ -33,7 +34,7 @@ pub(crate) enum PaymentError {
 impl From<PaymentError> for ApiError {
     fn from(error: PaymentError) -> Self {
         match error {
-            PaymentError::UnknownOrder => Self::NotFound,
+            PaymentError::UnknownOrder(_) => Self::NotFound,
             PaymentError::Order(OrderRuleError::NotTheBuyer) => Self::NotAuthorized,
             PaymentError::Order(OrderRuleError::Cancelled) => {
                 Self::BadRequest("Cannot pay for a cancelled order".into())
@@ -45,7 +46,7 @@ impl From<PaymentError> for ApiError {
             PaymentError::Gateway(GatewayError::Invalid(message)) => Self::BadRequest(message.into()),
             PaymentError::Gateway(error @ GatewayError::Unavailable(_)) => Self::unavailable(error),
             PaymentError::Store(error) => error.into(),
-            PaymentError::UnknownPayment
+            PaymentError::UnknownPayment(_)
             | PaymentError::Transition(_)
             | PaymentError::NothingToCapture
             | PaymentError::Aborted(_) => Self::internal(error),
@@ -57,15 +58,15 @@ impl From<PaymentError> for ListenError {
     fn from(error: PaymentError) -> Self {
         match error {
             PaymentError::Store(error) => error.into(),
-            // A retry would get the same response. The dead letter tells an operator.
+            // A retry would get the same response. An operator has to look at the dead letter.
             PaymentError::Gateway(GatewayError::Declined { .. } | GatewayError::Invalid(_))
             | PaymentError::NothingToCapture => Self::reject(error),
             // The order or payment has changed in the meantime, or is about to.
             PaymentError::Gateway(GatewayError::Unavailable(_))
             | PaymentError::Transition(_)
             | PaymentError::InProgress
-            | PaymentError::UnknownOrder
-            | PaymentError::UnknownPayment
+            | PaymentError::UnknownOrder(_)
+            | PaymentError::UnknownPayment(_)
             | PaymentError::Order(_)
             | PaymentError::Aborted(_) => Self::retry(error),
         }

@@ -55,7 +55,7 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// Creates the service on a database that was opened with [`SCHEMAS`].
+/// Creates the service on a database opened with [`SCHEMAS`].
 pub fn service(database: &Database, sessions: Sessions, gateway: Arc<dyn PaymentGateway>) -> Service {
     let app = AppState {
         orders: Replica::new(database),

@@ -1,4 +1,4 @@
-//! The service's copies of orders.
+//! Copies of orders, which the orders service owns.
 
 use common::clock::Timestamp;
 use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus};
@@ -69,7 +69,7 @@ impl OrderCopy {
         }
     }
 
-    /// The order after it ended with `status`. `None` if it had already ended.
+    /// Returns the copy with its final `status`, or `None` if the order has already ended.
     fn ended(self, version: u64, status: OrderStatus) -> Option<Self> {
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => Some(Self { version, status, ..self }),
@@ -104,7 +104,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(0);
 
     #[test]
-    fn the_schema_names_fields_of_the_order() {
+    fn the_schema_names_existing_fields() {
         let order = OrderCopy {
             id: OrderId::generate(NOW),
             version: 0,

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_names_fields_of_the_payment() {
+    fn the_schema_names_existing_fields() {
         assert_eq!(Payment::SCHEMA.check(&payment(&order())), Ok(()));
     }
 

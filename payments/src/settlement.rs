@@ -25,7 +25,7 @@ use crate::payment::{InvalidTransition, Payment, PaymentStatus};
 /// How often to sweep for abandoned payments.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A payment in flight that is older than this is abandoned: the request that started it has timed out.
+/// A payment in flight that is older than this is abandoned: its authorisation has timed out.
 const ABANDONED_AFTER: Duration = TIMEOUT.saturating_add(Duration::from_secs(2));
 
 /// How many payments a sweep reads at once.
@@ -63,7 +63,7 @@ async fn begin(app: &AppState, order: &OrderCopy, token: CardToken) -> Result<Pa
     }
 }
 
-/// Takes a stored payment in any state to its outcome, which is an error unless the payment holds money for the order.
+/// Settles a stored payment in any state. Returns an error unless the payment then holds money for its order.
 ///
 /// Can run concurrently for one payment: every step is idempotent.
 async fn settle(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
@@ -221,7 +221,7 @@ async fn live_payment(app: &AppState, order: OrderId) -> Result<Option<Payment>,
 }
 
 async fn order(app: &AppState, id: OrderId) -> Result<OrderCopy, PaymentError> {
-    app.orders.get(id).await?.ok_or(PaymentError::UnknownOrder)
+    app.orders.get(id).await?.ok_or(PaymentError::UnknownOrder(id))
 }
 
 async fn record<A: Announcement>(
@@ -229,5 +229,5 @@ async fn record<A: Announcement>(
     id: PaymentId,
     change: impl FnMut(&mut Payment) -> Result<A, PaymentError>,
 ) -> Result<Payment, PaymentError> {
-    app.payments.update(id, change).await?.ok_or(PaymentError::UnknownPayment)
+    app.payments.update(id, change).await?.ok_or(PaymentError::UnknownPayment(id))
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use axum::Json;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use common::error::chain;
 use common::store::StoreError;
 use serde::Serialize;
 use serde_json::Value;
@@ -115,7 +116,7 @@ impl StripeError {
 
     /// Logs the error, which the response does not reveal.
     fn internal(error: &(dyn Error + 'static)) -> Self {
-        error!(error, "request failed");
+        error!(error = chain(error), "request failed");
         let api = Self::invalid("Something went wrong on Stripe's end.").status(StatusCode::INTERNAL_SERVER_ERROR);
         Self { kind: ErrorType::Api, ..api }
     }

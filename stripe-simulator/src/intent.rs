@@ -73,7 +73,7 @@ pub(crate) enum IntentStatus {
     Canceled,
 }
 
-/// The state of an intent does not allow an action.
+/// Why the state of an intent does not allow an action.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransitionError {
     #[error("the status of intent {} does not allow this action", .intent.id)]

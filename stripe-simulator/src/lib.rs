@@ -58,7 +58,7 @@ struct AppState {
     clock: Arc<dyn Clock>,
 }
 
-/// The API on a database opened with [`SCHEMAS`].
+/// Creates the API on a database opened with [`SCHEMAS`].
 pub fn router(database: &Database) -> Router {
     let app = AppState { intents: database.collection(), clock: database.clock().clone() };
     Router::new()

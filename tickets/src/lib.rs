@@ -42,7 +42,7 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// The service on this database, which must have been opened with [`SCHEMAS`].
+/// Creates the service on a database opened with [`SCHEMAS`].
 pub fn service(database: &Database, sessions: Sessions) -> Service {
     let app = AppState {
         tickets: database.collection(),

@@ -1,10 +1,10 @@
-//! What this service remembers about orders.
+//! Orders as this service knows them.
 
 use common::ids::{OrderId, TicketId};
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
-/// An order of a ticket, as far as its events have arrived.
+/// An order of a ticket, in the newest state that has arrived.
 ///
 /// `order:created` and `order:cancelled` may arrive repeatedly and in any order. Without this record, an `order:created`
 /// that arrives after its `order:cancelled` would reserve the ticket forever.

@@ -1,4 +1,4 @@
-//! What sign-up and sign-in have in common.
+//! Starting a session, shared by sign-up and sign-in.
 
 use axum::Json;
 use common::http::ApiError;

@@ -14,7 +14,7 @@ use crate::user::{Email, User};
 /// The credentials of an existing user.
 #[derive(Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Credentials {
+pub(crate) struct SignIn {
     #[validate(required(message = "Email must be valid"))]
     email: Required<Email>,
     #[validate(required(message = "You must supply a password"))]
@@ -25,13 +25,14 @@ pub(crate) struct Credentials {
 pub(crate) async fn sign_in(
     State(app): State<AppState>,
     cookies: Cookies,
-    Body(body): Body<Credentials>,
+    Body(body): Body<SignIn>,
 ) -> Result<Json<UserView>, ApiError> {
     let user = authenticate(&app, body.email.get()?, body.password.get()?).await?;
     start_session(&app, &cookies, user)
 }
 
-/// Verifies a password even if the email address is unknown, so that the time to answer does not reveal which are known.
+/// Verifies a password even if the email address is unknown, so that the response time does not reveal
+/// which addresses are known.
 async fn authenticate(app: &AppState, email: Email, password: Password) -> Result<User, AuthError> {
     let user = app.users.find(User::by_email(&email)).await?.pop();
     let stored = user.as_ref().map(|user| user.password.clone());

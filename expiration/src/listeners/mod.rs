@@ -1,4 +1,4 @@
-//! Events of orders schedule and delete delayed jobs. One file per event.
+//! The listeners: events of orders schedule and delete delayed jobs. One file per event.
 
 mod order_cancelled;
 mod order_completed;

@@ -46,7 +46,8 @@ impl LossyJobs {
         engines.push(Arc::new(SqliteJobs::open(&file).expect("delayed jobs")));
     }
 
-    fn losses(&self) -> usize {
+    /// The number of the current engine, counted from 1.
+    fn generation(&self) -> usize {
         self.engines.lock().expect("no poison").len()
     }
 
@@ -86,14 +87,14 @@ impl DelayedJobs for LossyJobs {
     }
 
     async fn begin_rebuild(&self) -> Result<String, JobsError> {
-        Ok(self.losses().to_string())
+        Ok(self.generation().to_string())
     }
 
     async fn mark_complete(&self, rebuild: &str) -> Result<bool, JobsError> {
         if self.lose_during_rebuild.swap(false, Ordering::SeqCst) {
             self.lose();
         }
-        Ok(rebuild == self.losses().to_string() && self.current().mark_complete(rebuild).await?)
+        Ok(rebuild == self.generation().to_string() && self.current().mark_complete(rebuild).await?)
     }
 
     async fn ping(&self) -> Result<(), JobsError> {
@@ -152,5 +153,5 @@ async fn a_loss_during_a_rebuild_starts_it_over() {
     jobs.lose_during_rebuild.store(true, Ordering::SeqCst);
     jobs.lose();
     rebuilt(&app, &jobs).await;
-    assert_eq!((jobs.losses(), jobs.count_due(due).await.unwrap()), (3, 1));
+    assert_eq!((jobs.generation(), jobs.count_due(due).await.unwrap()), (3, 1));
 }

@@ -1,4 +1,4 @@
-//! How events of tickets, payments and expiration affect orders, one file per event.
+//! The listeners: events of tickets, payments and expiration update orders and copies of tickets. One file per event.
 
 mod expiration_complete;
 mod payment_created;

@@ -49,7 +49,7 @@ pub struct Authorised {
     pub card: Option<Card>,
 }
 
-/// The error of a gateway operation.
+/// Why a gateway operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
     /// The bank declined the card. Nothing is held.

@@ -35,7 +35,7 @@ pub struct StripeGateway {
     refunds: String,
 }
 
-/// The error of creating a [`StripeGateway`].
+/// Why a [`StripeGateway`] could not be created.
 #[derive(Debug, thiserror::Error)]
 pub enum StripeGatewayError {
     /// No key is configured.
@@ -52,7 +52,7 @@ pub enum StripeGatewayError {
 impl StripeGateway {
     /// Creates a client of the API at `base`, which `/v1/…` is appended to.
     pub fn new(base: &Url, key: &SecretString) -> Result<Self, StripeGatewayError> {
-        // Fails if a provider is already installed, which serves as well.
+        // Fails if a provider is already installed, which will do as well.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let bearer = format!("Bearer {}", key.expose_secret());
         let mut bearer = HeaderValue::try_from(bearer).map_err(StripeGatewayError::InvalidKey)?;

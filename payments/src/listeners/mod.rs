@@ -1,4 +1,4 @@
-//! Events of orders capture or release the money. One file per event.
+//! The listeners: events of orders update their copies, and capture or release the money. One file per event.
 
 mod order_cancelled;
 mod order_completed;

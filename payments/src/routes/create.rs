@@ -13,10 +13,10 @@ use crate::error::PaymentError;
 use crate::payment::{Payment, PaymentStatus};
 use crate::settlement::pay;
 
-/// How a buyer pays for an order.
+/// A new payment.
 #[derive(Deserialize, Validate)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PaymentBody {
+pub(crate) struct CreatePayment {
     #[validate(required(message = "Token must be provided"))]
     token: Required<CardToken>,
     #[validate(required(message = "OrderId must be provided"))]
@@ -26,13 +26,13 @@ pub(crate) struct PaymentBody {
 /// A new payment as its buyer sees it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CreatedView {
+pub(crate) struct NewPaymentView {
     id: PaymentId,
     order_id: OrderId,
     status: PaymentStatus,
 }
 
-impl From<Payment> for CreatedView {
+impl From<Payment> for NewPaymentView {
     fn from(payment: Payment) -> Self {
         let Payment { id, order_id, status, .. } = payment;
         Self { id, order_id, status }
@@ -43,9 +43,10 @@ impl From<Payment> for CreatedView {
 pub(crate) async fn create_payment(
     State(app): State<AppState>,
     buyer: CurrentUser,
-    Body(body): Body<PaymentBody>,
-) -> Result<(StatusCode, Json<CreatedView>), ApiError> {
-    let order = app.orders.get_arriving(body.order_id.get()?).await?.ok_or(PaymentError::UnknownOrder)?;
+    Body(body): Body<CreatePayment>,
+) -> Result<(StatusCode, Json<NewPaymentView>), ApiError> {
+    let id = body.order_id.get()?;
+    let order = app.orders.get_arriving(id).await?.ok_or(PaymentError::UnknownOrder(id))?;
     order.check_buyer(buyer.id).map_err(PaymentError::from)?;
     order.check_payable(app.clock.now()).map_err(PaymentError::from)?;
     let payment = pay(&app, order, body.token.get()?).await?;

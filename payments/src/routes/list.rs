@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfOrder {
     }
 }
 
-/// A payment, for its buyer.
+/// A payment as its buyer sees it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PaymentView {
@@ -45,7 +45,7 @@ pub(crate) struct PaymentView {
     order_id: OrderId,
     status: PaymentStatus,
     amount: Money,
-    /// `null` until Stripe has described it.
+    /// `null` until Stripe returns it.
     card: Option<Card>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn list_payments(
     buyer: CurrentUser,
     OfOrder(id): OfOrder,
 ) -> Result<Json<Vec<PaymentView>>, ApiError> {
-    let order = app.orders.get_arriving(id).await?.ok_or(PaymentError::UnknownOrder)?;
+    let order = app.orders.get_arriving(id).await?.ok_or(PaymentError::UnknownOrder(id))?;
     order.check_buyer(buyer.id).map_err(PaymentError::from)?;
     let payments = app.payments.find(Query::newest(MAX_LISTED).with("orderId", id)).await?;
     Ok(Json(payments.into_iter().map(PaymentView::from).collect()))

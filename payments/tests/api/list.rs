@@ -27,7 +27,7 @@ async fn the_payments_of_an_order_are_listed_newest_first() {
 }
 
 #[tokio::test]
-async fn an_unknown_card_is_null() {
+async fn a_card_not_yet_known_is_null() {
     let app = PaymentsApp::start().await;
     let order = app.order().await;
     app.gateway.fail([Fault::ResponseLost]);

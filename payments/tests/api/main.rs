@@ -47,7 +47,7 @@ impl PaymentsApp {
         Self { env, service, database, stripe, gateway, ann }
     }
 
-    /// Replaces the service by a new instance on the same database. Requests to the old one continue.
+    /// Replaces the service with a new instance on the same database. Requests to the old one continue.
     fn restart(&mut self) {
         let service = payments::service(&self.database, self.env.sessions.clone(), self.gateway.clone());
         self.service = TestApp::new(service, Some(self.database.clone()));

@@ -1,4 +1,4 @@
-//! How events of orders affect tickets, one file per event.
+//! The listeners: events of orders reserve and release tickets. One file per event.
 
 mod order_cancelled;
 mod order_created;

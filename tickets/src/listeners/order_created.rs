@@ -5,6 +5,7 @@ use common::store::StoreError;
 
 use super::release::release;
 use crate::AppState;
+use crate::error::TicketError;
 use crate::reservation::{Reservation, ReservationStatus};
 
 /// Reserves the ticket for a new order.
@@ -22,7 +23,7 @@ impl Listener<AppState> for OrderCreatedListener {
         let (order, id) = (event.id, event.ticket.id);
         loop {
             let Some(mut ticket) = app.tickets.get(id).await? else {
-                return Err(ListenError::reject(format!("ticket {id} does not exist")));
+                return Err(ListenError::reject(TicketError::UnknownTicket(id)));
             };
             match app.reservations.get(order).await?.map(|reservation| reservation.status) {
                 None => {}

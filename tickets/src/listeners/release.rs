@@ -1,3 +1,5 @@
+//! Releasing a ticket, shared by both listeners.
+
 use common::ids::{OrderId, TicketId};
 use common::store::StoreError;
 

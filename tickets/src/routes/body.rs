@@ -1,3 +1,5 @@
+//! The body of requests that create or edit a ticket.
+
 use common::http::Required;
 use serde::Deserialize;
 use validator::Validate;

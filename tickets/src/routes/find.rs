@@ -5,12 +5,14 @@ use common::ids::TicketId;
 
 use super::view::TicketView;
 use crate::AppState;
+use crate::error::TicketError;
 
 /// `GET /api/tickets/{id}`: returns a ticket, reserved or not.
 pub(crate) async fn find_ticket(
     State(app): State<AppState>,
     id: PathId<TicketId>,
 ) -> Result<Json<TicketView>, ApiError> {
-    let ticket = app.tickets.get(id.known()?).await?.ok_or(ApiError::NotFound)?;
+    let id = id.known()?;
+    let ticket = app.tickets.get(id).await?.ok_or(TicketError::UnknownTicket(id))?;
     Ok(Json(ticket.into()))
 }

@@ -16,10 +16,10 @@ pub(crate) async fn update_ticket(
     id: PathId<TicketId>,
     Body(body): Body<TicketBody>,
 ) -> Result<Json<TicketView>, ApiError> {
-    let (title, price) = (body.title.get()?, body.price.get()?);
+    let (id, title, price) = (id.known()?, body.title.get()?, body.price.get()?);
     let edited = app
         .tickets
-        .update(id.known()?, |ticket| -> Result<_, TicketError> { Ok(ticket.edit(seller.id, title.clone(), price)?) });
-    let ticket = edited.await?.ok_or(TicketError::NotFound)?;
+        .update(id, |ticket| -> Result<_, TicketError> { Ok(ticket.edit(seller.id, title.clone(), price)?) });
+    let ticket = edited.await?.ok_or(TicketError::UnknownTicket(id))?;
     Ok(Json(ticket.into()))
 }
