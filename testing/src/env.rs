@@ -14,7 +14,7 @@ use common::store::{Database, Store};
 
 /// A temporary directory, a manual clock and the sessions of a service under test.
 ///
-/// Methods panic when the machine fails them, for example on a full disk.
+/// Methods panic if the machine fails, for example on a full disk.
 pub struct TestEnv {
     directory: TempDir,
     /// The clock of everything created here. It stands still until a test advances it.
@@ -30,7 +30,7 @@ impl Default for TestEnv {
 }
 
 impl TestEnv {
-    /// An empty directory, and a clock at noon of 31 January 2026.
+    /// An empty directory, and a clock at noon on 31 January 2026.
     ///
     /// # Panics
     ///

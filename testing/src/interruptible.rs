@@ -26,7 +26,7 @@ impl InterruptibleBus {
         Self { bus, state: watch::Sender::default() }
     }
 
-    /// Starts to refuse, and counts refusals from zero.
+    /// Starts to refuse, and counts refusals from zero again.
     pub fn interrupt(&self) {
         self.state.send_modify(|state| *state = State { interrupted: true, refused: 0 });
     }
@@ -37,7 +37,7 @@ impl InterruptibleBus {
     }
 
     /// Waits until the current interruption has refused to publish `times` times.
-    pub async fn refused(&self, times: u64) {
+    pub async fn wait_for_refusals(&self, times: u64) {
         let mut changes = self.state.subscribe();
         // The sender lives as long as self, so this cannot fail.
         let _reached = changes.wait_for(|state| state.refused >= times).await;

@@ -1,4 +1,4 @@
-//! Shared by the tests of all crates.
+//! Test support shared by all crates.
 //!
 //! - [`TestEnv`] and [`TestApp`] drive a service in memory: its real router and listeners on embedded engines, with a
 //!   manual clock.
@@ -26,4 +26,4 @@ pub use builders::message;
 pub use env::{TestEnv, TestUser};
 pub use interruptible::InterruptibleBus;
 pub use request::{Reply, TestRequest};
-pub use wait::{soon, wait_until};
+pub use wait::{TIMEOUT, in_time, soon, wait_until, wait_until_ok};

@@ -17,7 +17,7 @@ use common::service::Service;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testing::contract::soon;
+use testing::soon;
 use testing::{Reply, TestApp};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

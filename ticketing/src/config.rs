@@ -29,11 +29,11 @@ pub(crate) struct Config {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 
-    /// Port of the HTTP API; 0 lets the system choose.
+    /// Port of the HTTP API; 0 picks a free one.
     #[arg(long, env = "PORT", default_value_t = 3000)]
     pub(crate) port: u16,
 
-    /// Port of /healthz/live, /healthz/ready and /metrics; 0 lets the system choose.
+    /// Port of /healthz/live, /healthz/ready and /metrics; 0 picks a free one.
     #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
     pub(crate) admin_port: u16,
 

@@ -68,7 +68,7 @@ async fn gateway(
     simulator: impl FnOnce() -> anyhow::Result<Database>,
 ) -> anyhow::Result<(Arc<dyn PaymentGateway>, String)> {
     if config.stripe_key.is_some() {
-        return Ok((config.gateway()?, format!("Stripe's protocol at {}", config.base())));
+        return Ok((config.gateway()?, format!("Stripe API at {}", config.base())));
     }
     if config.stripe_api_base.is_some() {
         bail!("STRIPE_API_BASE is set but STRIPE_KEY is not; set both, or neither to use the simulator");

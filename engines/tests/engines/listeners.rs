@@ -79,7 +79,7 @@ impl Running {
     /// Waits for this many dead letters.
     async fn dead_letters(&self, count: usize) -> Vec<DeadLetter> {
         let read = async || self.bus.dead_letters(None, 10).await.expect("dead letters");
-        wait_until("dead letters", async || read().await.len() >= count).await;
+        wait_until("dead letters", async || (read().await.len() >= count).then_some(())).await;
         read().await
     }
 }

@@ -103,7 +103,8 @@ impl System {
 
     async fn wait_for_empty_outbox(&self) {
         let store = self.database.store();
-        wait_until("an empty outbox", async || store.unpublished(1).await.expect("the outbox").is_empty()).await;
+        let is_empty = async || store.unpublished(1).await.expect("the outbox").is_empty().then_some(());
+        wait_until("an empty outbox", is_empty).await;
     }
 }
 
@@ -143,7 +144,7 @@ async fn events_written_during_an_outage_arrive_after_it() {
     for _ in 0..10 {
         stored.push(system.change(show).await);
     }
-    soon("two refused attempts", system.bus.refused(2)).await;
+    soon("two refused attempts", system.bus.wait_for_refusals(2)).await;
     assert_eq!(system.database.store().unpublished(100).await.unwrap().len(), 11);
     system.bus.resume();
     assert_eq!(system.arrived(11).await, stored);

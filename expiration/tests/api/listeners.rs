@@ -6,7 +6,7 @@ use common::bus::Verdict;
 use common::clock::Clock;
 use common::trace::TraceParent;
 use testing::builders::{order_cancelled, order_completed};
-use testing::contract::soon;
+use testing::soon;
 
 use crate::{ExpirationApp, order_due};
 

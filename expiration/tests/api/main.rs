@@ -17,7 +17,7 @@ use common::ids::OrderId;
 use common::jobs::DelayedJobs;
 use engines::sqlite::{SqliteBus, SqliteJobs};
 use testing::builders::order_created;
-use testing::contract::soon;
+use testing::soon;
 use testing::{InterruptibleBus, TestApp, TestEnv, Workers};
 
 const ORDERS: Durable = Durable { name: "orders_expiration-complete", subject: Subject::ExpirationComplete };

@@ -13,7 +13,7 @@ use common::jobs::{DelayedJobs, Job, JobsError};
 use common::trace::TraceParent;
 use engines::sqlite::SqliteJobs;
 use testing::builders::{order_cancelled, order_completed};
-use testing::contract::soon;
+use testing::soon;
 use testing::{TestEnv, message};
 
 use crate::{ExpirationApp, order_due};

@@ -11,9 +11,9 @@ use common::service::{Ports, run};
 use engines::nats::{NatsBus, NatsConfig};
 use engines::redis::RedisJobs;
 use testing::builders::{order_cancelled, order_completed};
-use testing::contract::soon;
 use testing::message;
 use testing::servers::{NATS, REDIS, Server};
+use testing::soon;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

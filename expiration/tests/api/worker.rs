@@ -8,8 +8,8 @@ use common::events::ExpirationComplete;
 use common::jobs::Job;
 use futures_util::future::try_join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use testing::contract::soon;
 use testing::message;
+use testing::soon;
 
 use crate::{ExpirationApp, counts, order_due};
 
@@ -84,12 +84,12 @@ async fn jobs_are_kept_while_the_bus_is_down_and_published_afterwards() {
     app.bus.interrupt();
     app.env.clock.advance(FIFTEEN_MINUTES);
     for attempts in 1..=3 {
-        soon("an attempt", app.bus.refused(attempts)).await;
+        soon("an attempt", app.bus.wait_for_refusals(attempts)).await;
         assert_eq!(app.jobs.count_due(app.env.clock.now()).await.unwrap(), 1);
         // The worker may not sleep yet, so the clock advances until it tries again.
         soon("another attempt", async {
             tokio::select! {
-                () = app.bus.refused(attempts + 1) => {}
+                () = app.bus.wait_for_refusals(attempts + 1) => {}
                 () = keep_advancing(&app) => {}
             }
         })
@@ -139,7 +139,7 @@ async fn due_and_published_jobs_are_counted() {
     // The gauge is set at the start of an attempt, and the job may become due during the first.
     soon("two attempts", async {
         tokio::select! {
-            () = app.bus.refused(2) => {}
+            () = app.bus.wait_for_refusals(2) => {}
             () = keep_advancing(&app) => {}
         }
     })
@@ -157,7 +157,7 @@ async fn the_worker_stops_on_request_even_while_the_bus_is_down() {
     let app = ExpirationApp::start().await;
     app.bus.interrupt();
     app.order_due(app.env.clock.now()).await;
-    soon("an attempt", app.bus.refused(1)).await;
+    soon("an attempt", app.bus.wait_for_refusals(1)).await;
     soon("the end of the worker", app.workers.stop()).await;
 }
 

@@ -13,7 +13,7 @@
 //! The function named there creates fresh [`Data`] for each test, or returns `None` if the engine's server is missing.
 //!
 //! Engines differ in their timing, so cases never assert that something happens quickly; they wait for it with
-//! [`soon`].
+//! [`soon`](crate::soon).
 
 pub mod bus;
 mod harness;
@@ -21,5 +21,3 @@ pub mod jobs;
 pub mod store;
 
 pub use harness::{Data, Fresh, run};
-
-pub use crate::wait::soon;

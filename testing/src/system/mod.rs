@@ -1,4 +1,4 @@
-//! The system as its users meet it: real processes, driven over HTTP.
+//! The system as its users see it: real processes, driven over HTTP.
 //!
 //! For the system tests and benchmarks of the crate that builds the binaries. `env!("CARGO_BIN_EXE_…")` exists only
 //! there, so the path of a binary is passed in. What reads a database or the bus directly is not here either: this
@@ -17,17 +17,15 @@ mod user;
 mod views;
 
 mod raw;
-mod wait;
 
 pub mod load;
 pub mod records;
 
 pub use api::{Api, http_client};
 pub use binaries::{Addresses, Binaries, SERVICES, ServerPorts, simulator_url};
-pub use process::{Process, run};
+pub use process::{Process, STOP_TIMEOUT, run};
 pub use raw::{RawConnection, RawReply};
 pub use reply::{Call, FieldError, Reply};
 pub use user::{PASSWORD, User};
 pub use views::{Card, Order, OrderedTicket, Payment, Ticket};
-pub use wait::{TIMEOUT, in_time, wait_until, wait_until_ok};
 pub use whole::{Setup, System};

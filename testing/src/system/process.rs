@@ -7,9 +7,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::output::Output;
-use super::wait::{TIMEOUT, wait_until_ok};
+use crate::wait::{TIMEOUT, wait_until_ok};
 
-/// How long a command may run that is expected to exit without a signal.
+/// The system promises to exit within ten seconds of a signal.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a command that exits by itself may run.
 const RUN_TIMEOUT: Duration = Duration::from_secs(10);
 
 const EXIT_POLL: Duration = Duration::from_millis(10);
@@ -110,11 +113,14 @@ impl Drop for Process {
     }
 }
 
-/// Runs a command until it exits. Returns whether it succeeded, and its output. A command that is still running after
-/// ten seconds has not failed, and is killed.
+/// Runs a command until it exits. Returns whether it succeeded, and its output.
+///
+/// # Panics
+///
+/// If it is still running after ten seconds.
 pub async fn run(command: &mut Command) -> (bool, String) {
     let mut process = Process::start(command);
     let status = process.try_wait_for_exit(RUN_TIMEOUT).await;
-    process.kill();
-    (status.is_none_or(|status| status.success()), process.output())
+    let status = status.unwrap_or_else(|| panic!("{command:?} is still running:\n{}", process.output()));
+    (status.success(), process.output())
 }

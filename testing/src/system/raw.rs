@@ -5,7 +5,7 @@ use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 
 use super::reply::assert_is_error;
-use super::wait::TIMEOUT;
+use crate::wait::TIMEOUT;
 
 /// A TCP connection.
 pub struct RawConnection(TcpStream);

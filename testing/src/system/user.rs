@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::reply::{Call, Reply};
 use super::views::{Order, Payment, Ticket};
-use super::wait::wait_until;
+use crate::wait::wait_until;
 
 /// The password of every user.
 pub const PASSWORD: &str = "correct horse battery";

@@ -1,4 +1,4 @@
-//! The whole system in one process, on a directory of its own.
+//! The whole system in one process, on its own directory.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -12,12 +12,9 @@ use tokio::time::sleep;
 
 use super::api::{Api, http_client};
 use super::binaries::Addresses;
-use super::process::Process;
+use super::process::{Process, STOP_TIMEOUT};
 use super::user::User;
-use super::wait::wait_until;
-
-/// The system promises to exit within ten seconds of a signal.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::wait::wait_until;
 
 /// Sign-ups at the same time. Hashing passwords is expensive on purpose, and the system turns away more.
 const CONCURRENT_SIGN_UPS: usize = 4;

@@ -7,14 +7,12 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use testing::system::STOP_TIMEOUT;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_millis(1);
-
-/// The system promises to exit within ten seconds of a signal.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Linux reports processor time in units of this.
 const TICK: Duration = Duration::from_millis(10);

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use testing::system::load::{Log, run_client, seed};
-use testing::system::wait_until;
+use testing::wait_until;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use common::bus::{Bus, Publisher};
+use common::bus::Publisher;
 use common::events::{Message, Subject};
-use engines::nats::{NatsBus, NatsConfig};
-use testing::system::{run, wait_until_ok};
+use engines::nats::NatsBus;
+use testing::system::run;
+use testing::wait_until_ok;
 
 use crate::binaries::binaries;
-use crate::engines::Engines;
 use crate::spread::Spread;
 
 const LISTENERS: [&str; 3] = ["expiration_order-cancelled", "payments_order-cancelled", "tickets_order-cancelled"];
@@ -24,7 +24,7 @@ async fn dead_letters_on_nats_are_listed_shown_replayed_and_dropped() {
         traceparent: None,
     };
     assert_eq!(dead_letters(&url, &["list"]).await, (true, "There are no dead letters.\n".into()));
-    NatsBus::connect(&nats_config(&system.engines)).await.unwrap().publish(&[unreadable]).await.unwrap();
+    NatsBus::connect(&system.engines.nats_config()).await.unwrap().publish(&[unreadable]).await.unwrap();
 
     let listed = wait_until_rejected_by(&url, &LISTENERS).await;
     assert!(listed.contains("order:cancelled/17/1") && listed.contains("does not parse"), "{listed}");
@@ -50,23 +50,6 @@ async fn dead_letters_on_nats_are_listed_shown_replayed_and_dropped() {
         assert_eq!(dead_letters(&url, &["drop", &id]).await, (true, format!("{id}: dropped\n")));
     }
     assert_eq!(dead_letters(&url, &["list"]).await, (true, "There are no dead letters.\n".into()));
-}
-
-/// Expects that this bus has no dead letters.
-pub(crate) async fn assert_there_are_none(engines: &Engines) {
-    let bus = NatsBus::connect_to_existing(&nats_config(engines)).await.unwrap();
-    assert_eq!(bus.dead_letters(None, 10).await.unwrap(), []);
-}
-
-/// The bus, for a client that is none of the services.
-fn nats_config(engines: &Engines) -> NatsConfig {
-    NatsConfig {
-        url: format!("nats://127.0.0.1:{}", engines.nats.proxy.port()).into(),
-        client: "test".into(),
-        stream: "ticketing".into(),
-        replicas: None,
-        owner: None,
-    }
 }
 
 /// Waits until each of these listeners has a dead letter. Returns the list.

@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use common::bus::Bus;
+use engines::nats::{NatsBus, NatsConfig};
 use testing::servers::{self, Program, Proxy, Server};
 use testing::system::ServerPorts;
 
@@ -44,5 +46,22 @@ impl Engines {
         // Standalone services log their addresses at this level.
         command.env("RUST_LOG", "warn,engines::standalone=info");
         command
+    }
+
+    /// How to reach the bus, for a client that is none of the services.
+    pub(crate) fn nats_config(&self) -> NatsConfig {
+        NatsConfig {
+            url: format!("nats://127.0.0.1:{}", self.nats.proxy.port()).into(),
+            client: "test".into(),
+            stream: "ticketing".into(),
+            replicas: None,
+            owner: None,
+        }
+    }
+
+    /// Expects that no listener has rejected an event.
+    pub(crate) async fn assert_no_dead_letters(&self) {
+        let bus = NatsBus::connect_to_existing(&self.nats_config()).await.unwrap();
+        assert_eq!(bus.dead_letters(None, 10).await.unwrap(), []);
     }
 }

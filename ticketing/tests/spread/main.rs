@@ -1,4 +1,4 @@
-//! The system as a cluster runs it: one process per service, on MongoDB, NATS JetStream and Redis servers that each
+//! The system as it runs in a cluster: one process per service, on MongoDB, NATS JetStream and Redis servers that each
 //! test starts on free ports and in temporary directories.
 
 #![expect(clippy::unwrap_used, reason = "anything unexpected fails the test")]
@@ -9,7 +9,6 @@ mod simulator;
 mod spread;
 
 mod crash;
-#[cfg(feature = "spread")]
 mod dead_letters;
 mod outage;
 mod purchase;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use common::clock::{Clock, SystemClock};
 use serde_json::json;
-use testing::system::{Call, Order, PASSWORD, in_time, wait_until};
+use testing::system::{Call, Order, PASSWORD};
+use testing::{in_time, wait_until};
 
 use crate::spread::Spread;
 

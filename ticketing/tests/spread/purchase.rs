@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use testing::system::wait_until;
+use testing::wait_until;
 
 use crate::spread::Spread;
 

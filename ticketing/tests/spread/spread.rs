@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use testing::system::records::{OrderRecord, Records, TicketRecord};
-use testing::system::{Addresses, Api, Process, SERVICES, User, http_client, wait_until_ok};
+use testing::system::{Addresses, Api, Process, SERVICES, STOP_TIMEOUT, User, http_client};
+use testing::wait_until_ok;
 
 use crate::engines::Engines;
 use crate::simulator::Simulator;
-
-/// The system promises to exit within ten seconds of a signal.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Nothing listens here.
 const CLOSED_PORT: u16 = 9;
@@ -156,8 +154,7 @@ impl Spread {
             if inconsistencies.is_empty() { Ok(()) } else { Err(inconsistencies.join("\n")) }
         })
         .await;
-        #[cfg(feature = "spread")]
-        crate::dead_letters::assert_there_are_none(&self.engines).await;
+        self.engines.assert_no_dead_letters().await;
         for replica in &self.services {
             let output = replica.running().0.output();
             assert!(!output.contains("panicked"), "{}: {output}", replica.name);

@@ -4,13 +4,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use testing::servers::{self, Server};
-use testing::system::{Addresses, Process, Ticket, http_client, wait_until};
+use testing::system::{Addresses, Process, Ticket, http_client};
+use testing::wait_until;
 
 use crate::binaries::binaries;
 use crate::engines::Engines;
 use crate::spread::Spread;
 
-/// In every URL that a test passes in, and never in a log.
+/// Part of every URL that a test passes in. Must never appear in a log.
 const PASSWORD: &str = "hunter2-of-nobody-else";
 
 #[tokio::test]

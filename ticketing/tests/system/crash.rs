@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use testing::system::Order;
 use testing::system::load::{Log, run_client, seed};
-use testing::system::{Order, wait_until};
+use testing::wait_until;
 use tokio::task::JoinSet;
 
 use crate::binary::setup;
@@ -38,7 +39,7 @@ async fn a_killed_system_loses_no_answered_request() {
         system.kill();
         clients.join_all().await;
         if random.random_bool(0.3) {
-            // During recovery, too.
+            // Kills it during recovery, too.
             system.start_and_kill_after(Duration::from_millis(random.random_range(5..150))).await;
         }
         system.restart().await;

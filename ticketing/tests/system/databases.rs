@@ -1,17 +1,18 @@
 //! Reads the system's databases.
 //!
-//! With SQL, not through the ports of the crate `engines`: these do not show how far a durable has read, and cannot
-//! check a file for corruption. It is also a second opinion on what the engines have stored.
+//! It uses SQL because the ports do not show how far a durable has read and cannot check a file for corruption. It also
+//! checks the engines independently of their own code.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use serde::de::DeserializeOwned;
+use testing::system::System;
 use testing::system::records::Records;
-use testing::system::{System, TIMEOUT, wait_until_ok};
+use testing::{TIMEOUT, wait_until_ok};
 
-/// Events that a durable has not read yet. Its name ends in the subject it reads, and it has handled everything up to
-/// its position, except for what is listed as unsettled.
+/// Events that a durable has not read yet. Its name ends in the subject it reads, and everything up to its position is
+/// handled or listed as unsettled.
 const UNREAD: &str = "SELECT durables.name || ' has not read ' || message_id FROM durables JOIN events
     ON subject = replace(substr(name, instr(name, '_') + 1), '-', ':') AND seq > position";
 const UNSETTLED: &str = "SELECT durable || ' retries ' || message_id FROM unsettled JOIN events USING (seq)";

@@ -7,7 +7,8 @@ use common::bus::Publisher;
 use common::events::{Message, Subject};
 use engines::sqlite::SqliteBus;
 use tempfile::TempDir;
-use testing::system::{run, wait_until};
+use testing::system::run;
+use testing::wait_until;
 
 use crate::binary::{BINARY, setup};
 

@@ -5,7 +5,8 @@
 use std::process::Command;
 
 use serde_json::json;
-use testing::system::{PASSWORD, System, Ticket, run, wait_until};
+use testing::system::{PASSWORD, System, Ticket, run};
+use testing::wait_until;
 
 use crate::binary::setup;
 use crate::databases::{assert_nothing_is_corrupt, wait_until_consistent};

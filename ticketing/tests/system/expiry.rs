@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use common::clock::{Clock, SystemClock, Timestamp};
 use futures_util::future::join_all;
-use testing::system::{Order, System, User, in_time, wait_until};
+use testing::system::{Order, System, User};
+use testing::{in_time, wait_until};
 
 use crate::binary::setup;
 use crate::databases::wait_until_consistent;

@@ -1,4 +1,4 @@
-//! The whole system as its users meet it: the real binary, over real HTTP, on a directory of its own.
+//! The whole system as its users see it: the real binary, over real HTTP, on a temporary directory.
 
 #![expect(clippy::unwrap_used, reason = "anything unexpected fails the test")]
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use common::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use testing::system::{Order, Ticket, in_time};
+use testing::in_time;
+use testing::system::{Order, Ticket};
 
 use crate::binary::{setup, start};
 use crate::databases::{open, texts};

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use serde_json::json;
-use testing::system::{RawConnection, Ticket, wait_until};
+use testing::system::{RawConnection, STOP_TIMEOUT, Ticket};
+use testing::wait_until;
 use tokio::time::Instant;
 
 use crate::binary::start;
 use crate::databases::wait_until_consistent;
-
-/// The system promises to exit within ten seconds of a signal.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered_before_the_system_stops() {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testing::system::{PASSWORD, run, wait_until};
+use testing::system::{PASSWORD, run};
+use testing::wait_until;
 use tokio::time::sleep;
 
 use crate::binary::{BINARY, setup, start};

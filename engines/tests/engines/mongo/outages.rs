@@ -39,7 +39,7 @@ async fn expect_unavailable<T: Debug>(what: &str, call: impl Future<Output = Res
 }
 
 async fn until_back(store: &MongoStore) {
-    wait_until("the server", async || store.ping().await.is_ok()).await;
+    wait_until("the server", async || store.ping().await.ok()).await;
 }
 
 async fn expect_calls_to_fail_in_time(fail: impl Fn(&Proxy)) {
@@ -90,7 +90,7 @@ async fn a_write_with_a_lost_answer_is_unavailable_and_applied_once() {
     let tickets = case.tickets().await;
     let arrived = async |filter: Stored| {
         let find = async || tickets.find_one(filter.clone()).await.expect("an answer");
-        wait_until("the write", async || find().await.is_some()).await;
+        wait_until("the write", find).await;
     };
 
     proxy.lose_answers();

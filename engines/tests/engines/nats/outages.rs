@@ -135,7 +135,7 @@ async fn fails_in_time<T>(request: impl Future<Output = Result<T, BusError>>) {
 
 async fn publish_until_accepted(bus: &NatsBus, numbers: Range<u32>) {
     let messages = messages(numbers);
-    wait_until("a connection", async || bus.publish(&messages).await.is_ok()).await;
+    wait_until("a connection", async || bus.publish(&messages).await.ok()).await;
 }
 
 /// Acks deliveries until all the expected ones have come.

@@ -140,5 +140,5 @@ async fn fails_in_time<T>(request: impl Future<Output = Result<T, JobsError>>) {
 
 /// Repeats a request until it succeeds.
 async fn until_ok<F: Future<Output = Result<(), JobsError>>>(request: impl Fn() -> F) {
-    wait_until("an answer", async || request().await.is_ok()).await;
+    wait_until("an answer", async || request().await.ok()).await;
 }

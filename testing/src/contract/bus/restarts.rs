@@ -17,7 +17,7 @@ pub async fn an_unsettled_message_is_redelivered_after_reopening(data: &dyn Data
             ack(&*reader, delivery).await;
         }
     }
-    // Once this is durable, an engine that records too much as settled has had its chance to do so.
+    // An engine that records too much as settled does so by the time this message is durable.
     publish(&*bus, 10..11).await;
     drop((reader, bus));
     let (_bus, reader) = open(data).await;
@@ -29,7 +29,7 @@ pub async fn an_unsettled_message_is_redelivered_after_reopening(data: &dyn Data
     }
 }
 
-/// An ack may be lost in a crash, but not again and again: engines record acks late, but they do record them.
+/// A crash may lose the latest acks, but engines record them eventually.
 pub async fn acks_become_durable(data: &dyn Data<dyn Bus>) {
     let bus = data.open().await;
     publish(&*bus, 0..100).await;
@@ -51,7 +51,7 @@ pub async fn acks_become_durable(data: &dyn Data<dyn Bus>) {
     panic!("acked messages were redelivered after a hundred restarts");
 }
 
-/// A retried message is redelivered after a restart, with its attempts counted on, though all others are settled.
+/// A retried message is redelivered after a restart even if all others are settled, and its attempts keep counting.
 pub async fn a_retry_survives_reopening(data: &dyn Data<dyn Bus>) {
     const RETRY: Verdict = Verdict::Retry(Duration::from_millis(100));
     let (bus, reader) = open(data).await;

@@ -92,7 +92,7 @@ async fn a_body_that_is_too_long_gets_a_readable_413() {
             reply.expect_error(413, "Payload Too Large");
         }
     }
-    // Short enough for a body, too long for a title.
+    // Short enough for a body, but too long for a title.
     let reply = ann.call(Method::POST, "/tickets").body("application/json", titled(100_000)).send().await;
     reply.expect_error(400, "Title is required");
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use serde_json::json;
-use testing::system::{RawConnection, TIMEOUT, in_time};
+use testing::system::RawConnection;
+use testing::{TIMEOUT, in_time};
 use tokio::time::{Instant, timeout};
 
 use crate::binary::start;

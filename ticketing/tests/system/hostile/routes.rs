@@ -53,7 +53,7 @@ async fn unknown_routes_and_ids_get_404_and_wrong_methods_405() {
     ] {
         ann.call(method.parse().unwrap(), path).send().await.expect_error(405, "Method Not Allowed");
     }
-    // Unknown paths do not become series of their own.
+    // Unknown paths add no series to the metrics.
     let metrics = system.admin("/metrics").await.1;
     let routes: HashSet<&str> =
         metrics.lines().filter_map(|line| line.split("route=\"").nth(1)?.split('"').next()).collect();

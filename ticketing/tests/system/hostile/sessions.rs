@@ -21,7 +21,7 @@ async fn a_session_token_that_the_system_did_not_sign_is_ignored() {
     let id: UserId = ann.id.parse().unwrap();
     let hour = Duration::from_secs(3600);
 
-    // A valid token made here is accepted. So the others are rejected for what is wrong with them.
+    // A valid token made here is accepted, so the others are not rejected merely for being made here.
     let valid = ours.sign(id, &ann.email, hour).unwrap();
     ann.with_token(&valid).get("/orders").send().await.expect(200);
 
