@@ -43,7 +43,7 @@ pub enum Verdict {
 }
 
 /// A message that a listener rejected.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
     /// Identifies the dead letter; chosen by the engine.
     pub id: String,

@@ -191,7 +191,7 @@ impl RegisteredListener {
         let trace_id = trace.trace_id();
         let traced = async {
             // Created within the scope, so that an exported span belongs to the trace.
-            let span = error_span!("event", listener = self.durable.name, id = delivery.message.id, trace_id);
+            let span = error_span!("event", listener = self.durable.name, id = delivery.message.id, %trace_id);
             let settled = async {
                 let verdict = self.judge(&delivery).await;
                 subscription.settle(&delivery, verdict).await

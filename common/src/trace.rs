@@ -9,7 +9,7 @@ use std::fmt;
 
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{FutureExt, SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry::trace::{FutureExt, SpanContext, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tokio::task::JoinHandle;
@@ -21,54 +21,56 @@ const TRACEPARENT: &str = "traceparent";
 /// The length of a header in bytes.
 const TRACEPARENT_LENGTH: usize = 55;
 
-/// A trace context as the value of a `traceparent` header: `00-<trace id>-<span id>-<flags>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TraceParent(String);
+/// A trace context. As text it is the value of a `traceparent` header: `00-<trace id>-<span id>-<flags>`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TraceParent(SpanContext);
 
 impl TraceParent {
     /// Starts a new trace.
     pub fn generate() -> Self {
         let (trace, span) = (RandomIdGenerator::default().new_trace_id(), RandomIdGenerator::default().new_span_id());
-        let root = SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE);
-        Self::of(&Context::new().with_remote_span_context(root)).unwrap_or_else(|| Self(String::new()))
+        Self(SpanContext::new(trace, span, TraceFlags::SAMPLED, true, TraceState::NONE))
     }
 
     /// Parses a header. Returns `None` if it is invalid.
     pub fn parse(header: &str) -> Option<Self> {
         // The propagator would accept shorter ids, and text after the flags.
-        if header.len() == TRACEPARENT_LENGTH { Self::of(&context(header)) } else { None }
+        if header.len() != TRACEPARENT_LENGTH {
+            return None;
+        }
+        let header = Header(Some(header.to_owned()));
+        Self::of(&TraceContextPropagator::new().extract_with_context(&Context::new(), &header))
     }
 
     /// The current context, if any.
     pub fn current() -> Option<Self> {
-        Self::of(&Context::current())
+        Context::map_current(Self::of)
     }
 
     /// Runs `future` in this context.
     pub fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        future.with_context(context(&self.0))
-    }
-
-    /// The value of the header.
-    pub fn as_str(&self) -> &str {
-        &self.0
+        future.with_context(self.context())
     }
 
     /// The trace id, shared by all work that one request causes.
-    pub fn trace_id(&self) -> String {
-        context(&self.0).span().span_context().trace_id().to_string()
+    pub fn trace_id(&self) -> TraceId {
+        self.0.trace_id()
     }
 
     fn of(context: &Context) -> Option<Self> {
-        let mut header = Header::default();
-        TraceContextPropagator::new().inject_context(context, &mut header);
-        header.0.map(Self)
+        context.has_active_span().then(|| Self(context.span().span_context().clone()))
+    }
+
+    fn context(&self) -> Context {
+        Context::new().with_remote_span_context(self.0.clone())
     }
 }
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let mut header = Header::default();
+        TraceContextPropagator::new().inject_context(&self.context(), &mut header);
+        f.write_str(header.0.as_deref().unwrap_or_default())
     }
 }
 
@@ -79,7 +81,7 @@ pub async fn in_new_trace<F: Future>(task: &'static str, round: F) -> F::Output 
     let trace_id = trace.trace_id();
     let traced = async {
         // Created within the scope, so that an exported span belongs to the trace.
-        let span = error_span!("task", task, trace_id);
+        let span = error_span!("task", task, %trace_id);
         round.instrument(span).await
     };
     trace.scope(traced).await
@@ -91,10 +93,6 @@ where
     F: Future<Output: Send> + Send + 'static,
 {
     tokio::spawn(future.in_current_span().with_current_context())
-}
-
-fn context(header: &str) -> Context {
-    TraceContextPropagator::new().extract_with_context(&Context::new(), &Header(Some(header.to_owned())))
 }
 
 /// The one header that carries a context.
@@ -126,7 +124,7 @@ mod tests {
     #[test]
     fn only_valid_headers_are_continued() {
         let own = TraceParent::generate();
-        assert_eq!(TraceParent::parse(own.as_str()), Some(own));
+        assert_eq!(TraceParent::parse(&own.to_string()), Some(own));
         for header in [
             "",
             "00",

@@ -2,7 +2,7 @@ use super::{Event, Subject};
 use crate::trace::TraceParent;
 
 /// An event as outboxes store it and the bus carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     /// `<subject>/<record id>/<version>`. The same for each copy of the event, so that the bus can drop duplicates.
     pub id: String,

@@ -36,8 +36,7 @@ pub fn with_middleware(routes: Router) -> Router {
     let layers = ServiceBuilder::new()
         .map_request(discard_invalid_request_id)
         .layer(SetRequestIdLayer::new(REQUEST_ID, RandomRequestId))
-        .layer(middleware::from_fn(measure))
-        .layer(middleware::from_fn(continue_trace))
+        .layer(middleware::from_fn(observe))
         .map_response(hide_failure)
         .layer(
             TraceLayer::new_for_http()
@@ -81,12 +80,13 @@ impl MakeRequestId for RandomRequestId {
     }
 }
 
-/// Counts and times requests.
-async fn measure(request: Request, next: Next) -> Response {
+/// Counts and times the request, and runs it in the client's trace context or a new one.
+async fn observe(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched".into(), |route| route.as_str().to_owned());
-    let response = next.run(request).await;
+    let trace = request.headers().get(TRACEPARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
+    let response = trace.unwrap_or_else(TraceParent::generate).scope(next.run(request)).await;
     let labels = [("method", method.to_owned()), ("route", route), ("status", response.status().as_u16().to_string())];
     counter!("http_requests_total", &labels).increment(1);
     histogram!("http_request_duration_seconds", &labels).record(began.elapsed().as_secs_f64());
@@ -105,12 +105,6 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// Runs the request under the client's trace context, or under a new one.
-async fn continue_trace(request: Request, next: Next) -> Response {
-    let trace = request.headers().get(TRACEPARENT).and_then(|value| TraceParent::parse(value.to_str().ok()?));
-    trace.unwrap_or_else(TraceParent::generate).scope(next.run(request)).await
-}
-
 /// At error level, so that every log line that passes the filter carries its fields.
 fn request_span(request: &Request) -> Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
@@ -118,7 +112,7 @@ fn request_span(request: &Request) -> Span {
     error_span!(
         "request",
         request_id = id,
-        trace_id = trace.as_ref().map(TraceParent::trace_id),
+        trace_id = trace.as_ref().map(|trace| display(trace.trace_id())),
         method = %request.method(),
         // Without the query, which may hold secrets.
         path = request.uri().path(),

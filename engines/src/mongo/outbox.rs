@@ -137,7 +137,7 @@ async fn clear(collection: Collection<Stored>, ids: Vec<ObjectId>, entries: Vec<
 pub(super) fn to_entry(event: &Message, at: Timestamp) -> Stored {
     let mut entry = doc! { "id": &event.id, "subject": event.subject.as_str(), "payload": &event.payload };
     if let Some(traceparent) = &event.traceparent {
-        entry.insert("traceparent", traceparent.as_str());
+        entry.insert("traceparent", traceparent.to_string());
     }
     entry.insert("at", DateTime::from_millis(at.as_millis()));
     entry

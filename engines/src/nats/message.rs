@@ -28,7 +28,7 @@ pub(super) fn encode(message: &Message) -> PublishMessage {
     let mut headers = HeaderMap::new();
     headers.insert(MESSAGE_ID, message.id.as_str());
     if let Some(traceparent) = &message.traceparent {
-        headers.insert(TRACEPARENT, traceparent.as_str());
+        headers.insert(TRACEPARENT, traceparent.to_string());
     }
     PublishMessage::build().headers(headers).payload(message.payload.clone().into())
 }

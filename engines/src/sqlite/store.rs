@@ -153,7 +153,7 @@ fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), Sto
         "INSERT INTO outbox (message_id, subject, payload, traceparent, stored_at) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
     for event in &put.events {
-        let traceparent = event.traceparent.as_ref().map(TraceParent::as_str);
+        let traceparent = event.traceparent.as_ref().map(TraceParent::to_string);
         outbox.execute(params![event.id, event.subject.as_str(), event.payload, traceparent, put.at.as_millis()])?;
     }
     Ok(Ok(()))

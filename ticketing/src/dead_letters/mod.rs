@@ -134,7 +134,7 @@ fn table(letters: &[DeadLetter]) -> String {
 
 fn details(letter: &DeadLetter) -> String {
     let DeadLetter { id, listener, reason, attempts, message } = letter;
-    let trace = message.traceparent.as_ref().map_or("", |trace| trace.as_str());
+    let trace = message.traceparent.as_ref().map_or_else(String::new, ToString::to_string);
     let lines = [
         ("id", id.as_str()),
         ("listener", listener),
@@ -142,7 +142,7 @@ fn details(letter: &DeadLetter) -> String {
         ("reason", reason),
         ("message", &message.id),
         ("subject", message.subject.as_str()),
-        ("trace", trace),
+        ("trace", &trace),
         ("payload", &message.payload),
     ];
     lines.map(|(name, value)| format!("{name:9} {}\n", plain(value))).concat()

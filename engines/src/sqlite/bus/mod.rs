@@ -95,7 +95,7 @@ impl Publisher for SqliteBus {
                 "INSERT OR IGNORE INTO events (message_id, subject, payload, traceparent) VALUES (?1, ?2, ?3, ?4)",
             )?;
             for Message { id, subject, payload, traceparent } in &messages {
-                let traceparent = traceparent.as_ref().map(TraceParent::as_str);
+                let traceparent = traceparent.as_ref().map(TraceParent::to_string);
                 insert.execute(params![id, subject.as_str(), payload, traceparent])?;
             }
             Ok(())
