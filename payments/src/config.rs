@@ -18,7 +18,7 @@ pub struct StripeConfig {
     #[arg(long, env = "STRIPE_KEY", hide_env_values = true, value_parser = secret, value_name = "KEY")]
     pub stripe_key: Option<SecretString>,
 
-    /// Base URL of Stripe's API [default: https://api.stripe.com].
+    /// Base URL of Stripe's API, if not api.stripe.com.
     #[arg(long, env = "STRIPE_API_BASE", value_parser = api_base, value_name = "URL")]
     pub stripe_api_base: Option<Url>,
 }
