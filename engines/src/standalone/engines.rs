@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use clap::Args;
 use common::bus::{Bus, BusError};
 use common::clock::{Clock, SystemClock};
@@ -16,17 +17,16 @@ use crate::mongo::{ConnectError, MongoStore};
 use crate::nats::NatsBus;
 
 /// A combination of engines, as their configuration.
+///
+/// `open` returns a boxed future so that the drivers' code is compiled once, in this crate, instead of once per binary.
+#[async_trait(?Send)]
 pub trait Engines: Args {
     /// The parts that the service is built from.
     type Parts;
 
     /// Opens the engines of a service, waiting for servers that are not ready. `schemas` are the collections of its
     /// database.
-    fn open(
-        self,
-        service: &str,
-        schemas: &[&'static Schema],
-    ) -> impl Future<Output = Result<Opened<Self::Parts>, StartError>>;
+    async fn open(self, service: &str, schemas: &[&'static Schema]) -> Result<Opened<Self::Parts>, StartError>;
 }
 
 /// Opened engines.
@@ -86,6 +86,7 @@ pub struct RedisAndNats {
     bus: BusConfig,
 }
 
+#[async_trait(?Send)]
 impl Engines for MongoOnly {
     type Parts = MongoParts;
 
@@ -95,6 +96,7 @@ impl Engines for MongoOnly {
     }
 }
 
+#[async_trait(?Send)]
 impl Engines for MongoAndNats {
     type Parts = MongoParts;
 
@@ -107,6 +109,7 @@ impl Engines for MongoAndNats {
     }
 }
 
+#[async_trait(?Send)]
 impl Engines for RedisAndNats {
     type Parts = RedisParts;
 
