@@ -30,7 +30,7 @@ async fn main() -> ExitCode {
 async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     if let Some(Command::DeadLetters(dead_letters)) = config.command.take() {
         // Its output is the result; logs are only for problems.
-        config.telemetry.rust_log.get_or_insert("warn".into());
+        config.telemetry.rust_log.get_or_insert("warn".parse()?);
         let _telemetry = config.telemetry.start(LogFormat::Pretty, "ticketing");
         return dead_letters.run(&config.data_dir).await;
     }

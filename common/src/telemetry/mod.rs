@@ -12,7 +12,7 @@ mod without_otlp;
 use std::io::{IsTerminal, stderr};
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -27,8 +27,8 @@ use without_otlp::Exporter;
 #[command(next_help_heading = "Telemetry")]
 pub struct TelemetryConfig {
     /// Log level, or levels per module: info,orders=debug [default: info]
-    #[arg(long, env = "RUST_LOG", value_parser = parse_filter, value_name = "FILTER")]
-    pub rust_log: Option<String>,
+    #[arg(long, env = "RUST_LOG", value_name = "FILTER")]
+    pub rust_log: Option<Targets>,
 
     /// Log format
     #[arg(long, env = "LOG_FORMAT", value_enum, value_name = "FORMAT")]
@@ -62,7 +62,8 @@ impl TelemetryConfig {
     ///
     /// If called twice in a process.
     pub fn start(&self, default: LogFormat, service: &'static str) -> Telemetry {
-        let filter = EnvFilter::new(self.rust_log.as_deref().unwrap_or("info"));
+        let info = || Targets::new().with_default(LevelFilter::INFO);
+        let filter = self.rust_log.clone().unwrap_or_else(info);
         let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal());
         let lines = match self.log_format.unwrap_or(default) {
             LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
@@ -75,8 +76,4 @@ impl TelemetryConfig {
         exporter.report();
         Telemetry { _exporter: exporter }
     }
-}
-
-fn parse_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
