@@ -1,15 +1,19 @@
 //! The data directory: its lock, and the session key.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use secrecy::SecretString;
+use tracing::warn;
 
 /// The database of the bus.
 pub(crate) const EVENTS: &str = "events.db";
+
+/// The file that is locked while the directory is in use.
+const LOCK: &str = "lock";
 
 /// The directory of all data, locked for this process.
 pub(crate) struct DataDirectory {
@@ -19,12 +23,13 @@ pub(crate) struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Creates the directory if it is missing, and locks it: each engine assumes that no other process writes to its
-    /// file.
+    /// Creates the directory if it is missing, makes it private, and locks it: each engine assumes that no other process
+    /// writes to its file.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("could not open the data directory {} (DATA_DIR)", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(context)?;
-        let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).with_context(context)?;
+        make_private(path)?;
+        let lock = OpenOptions::new().create(true).append(true).open(path.join(LOCK)).with_context(context)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
@@ -64,4 +69,30 @@ impl DataDirectory {
         writeln!(file, "{key}").and_then(|()| file.sync_all()).with_context(context)?;
         Ok(key.into())
     }
+}
+
+/// Takes away the access of other users to an existing directory. It holds password hashes and the session key.
+fn make_private(path: &Path) -> anyhow::Result<()> {
+    let context = || {
+        format!(
+            "other users can access the data directory {0} (DATA_DIR), and this could not be changed; \
+             run `chmod 700 {0}` or choose another directory",
+            path.display()
+        )
+    };
+    let mode = fs::metadata(path).with_context(context)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    // Other programs may need a directory that holds more than our data, such as /tmp.
+    let is_ours = path.join(LOCK).exists() || fs::read_dir(path).with_context(context)?.next().is_none();
+    if !is_ours {
+        bail!(
+            "other users can access the directory {} (DATA_DIR), and it holds other files; choose an empty directory",
+            path.display()
+        );
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700)).with_context(context)?;
+    warn!(path = %path.display(), "other users could access the data directory, it is private now");
+    Ok(())
 }
