@@ -12,9 +12,6 @@ use tracing::warn;
 /// The database of the bus.
 pub(crate) const EVENTS: &str = "events.db";
 
-/// The file that is locked while the directory is in use.
-const LOCK: &str = "lock";
-
 /// The directory of all data, locked for this process.
 pub(crate) struct DataDirectory {
     path: PathBuf,
@@ -29,7 +26,7 @@ impl DataDirectory {
         let context = || format!("could not open the data directory {} (DATA_DIR)", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(context)?;
         make_private(path)?;
-        let lock = OpenOptions::new().create(true).append(true).open(path.join(LOCK)).with_context(context)?;
+        let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).with_context(context)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
@@ -73,26 +70,23 @@ impl DataDirectory {
 
 /// Takes away the access of other users to an existing directory. It holds password hashes and the session key.
 fn make_private(path: &Path) -> anyhow::Result<()> {
-    let context = || {
-        format!(
-            "other users can access the data directory {0} (DATA_DIR), and this could not be changed; \
-             run `chmod 700 {0}` or choose another directory",
-            path.display()
-        )
-    };
-    let mode = fs::metadata(path).with_context(context)?.permissions().mode();
+    let shown = path.display();
+    let unreadable = || format!("could not read the data directory {shown} (DATA_DIR)");
+    let mode = fs::metadata(path).with_context(unreadable)?.permissions().mode();
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    // Other programs may need a directory that holds more than our data, such as /tmp.
-    let is_ours = path.join(LOCK).exists() || fs::read_dir(path).with_context(context)?.next().is_none();
+    // A directory such as /tmp must stay open to others.
+    let is_ours = path.join(EVENTS).exists() || fs::read_dir(path).with_context(unreadable)?.next().is_none();
     if !is_ours {
-        bail!(
-            "other users can access the directory {} (DATA_DIR), and it holds other files; choose an empty directory",
-            path.display()
-        );
+        bail!("other users can access {shown} (DATA_DIR), and it holds other files; choose an empty directory");
     }
-    fs::set_permissions(path, Permissions::from_mode(0o700)).with_context(context)?;
-    warn!(path = %path.display(), "other users could access the data directory, it is private now");
+    fs::set_permissions(path, Permissions::from_mode(0o700)).with_context(|| {
+        format!(
+            "other users can access the data directory {shown} (DATA_DIR), and its mode cannot be changed; \
+             let its owner run `chmod 700 {shown}`, or choose another directory"
+        )
+    })?;
+    warn!(path = %shown, "other users could access the data directory, it is private now");
     Ok(())
 }
