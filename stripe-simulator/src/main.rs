@@ -23,9 +23,9 @@ struct Config {
     #[arg(long, env = "PORT", default_value_t = 12111)]
     port: u16,
 
-    /// Address to listen on.
-    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
-    listen: IpAddr,
+    /// Address to listen on; 0.0.0.0 is every IPv4 interface.
+    #[arg(long, env = "HOST", default_value_t = Ipv4Addr::LOCALHOST.into(), value_name = "ADDRESS")]
+    host: IpAddr,
 
     /// Database file.
     #[arg(long, default_value = "./stripe-simulator.db", value_name = "FILE")]
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let store = SqliteStore::open(&config.file, stripe_simulator::SCHEMAS)?;
     let database = Database::new(Arc::new(store), Arc::new(SystemClock));
-    let address = stripe_simulator::start(&database, (config.listen, config.port).into()).await?;
+    let address = stripe_simulator::start(&database, (config.host, config.port).into()).await?;
     writeln!(std::io::stdout(), "Stripe simulator on http://{address}: no real money moves")?;
     // Replies leave only after their writes are durable, so there is nothing to drain.
     signals.next().await;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use common::config::read;
+use common::service::ProcessConfig;
 use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
 
@@ -33,10 +34,6 @@ pub(crate) struct Config {
     #[arg(long, env = "PORT", default_value_t = 3000)]
     pub(crate) port: u16,
 
-    /// Port of /healthz/live, /healthz/ready and /metrics; 0 picks a free one.
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090)]
-    pub(crate) admin_port: u16,
-
     /// Directory of all data; created if missing, used by one process at a time.
     #[arg(long, env = "DATA_DIR", global = true, default_value = "./data", value_name = "DIRECTORY")]
     pub(crate) data_dir: PathBuf,
@@ -55,6 +52,9 @@ pub(crate) struct Config {
     pub(crate) stripe: payments::StripeConfig,
 
     #[command(flatten)]
+    pub(crate) process: ProcessConfig,
+
+    #[command(flatten)]
     pub(crate) telemetry: TelemetryConfig,
 }
 
@@ -68,7 +68,13 @@ pub(crate) enum Command {
 impl Config {
     /// Reads the command line and the environment. Exits with a message if they are invalid.
     pub(crate) fn read() -> Self {
-        // Without HTTPS, as on a developer's machine, browsers do not send secure cookies.
-        read(Self::command().mut_arg("cookie_secure", |flag| flag.default_value("false")))
+        let command = Self::command()
+            // Without HTTPS, as on a developer's machine, browsers do not send secure cookies.
+            .mut_arg("cookie_secure", |flag| flag.default_value("false"))
+            // Opening it to the network should be a decision.
+            .mut_arg("host", |flag| flag.default_value("127.0.0.1"))
+            // There is no proxy that has to notice, and no other replica.
+            .mut_arg("shutdown_delay_seconds", |flag| flag.default_value("0"));
+        read(command)
     }
 }

@@ -1,12 +1,13 @@
 //! The data directory: its lock, and the session key.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use secrecy::SecretString;
+use tracing::warn;
 
 /// The database of the bus.
 pub(crate) const EVENTS: &str = "events.db";
@@ -19,11 +20,12 @@ pub(crate) struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Creates the directory if it is missing, and locks it: each engine assumes that no other process writes to its
-    /// file.
+    /// Creates the directory if it is missing, makes it private, and locks it: each engine assumes that no other process
+    /// writes to its file.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("could not open the data directory {} (DATA_DIR)", path.display());
         DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(context)?;
+        make_private(path)?;
         let lock = OpenOptions::new().create(true).append(true).open(path.join("lock")).with_context(context)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -64,4 +66,27 @@ impl DataDirectory {
         writeln!(file, "{key}").and_then(|()| file.sync_all()).with_context(context)?;
         Ok(key.into())
     }
+}
+
+/// Takes away the access of other users to an existing directory. It holds password hashes and the session key.
+fn make_private(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    let unreadable = || format!("could not read the data directory {shown} (DATA_DIR)");
+    let mode = fs::metadata(path).with_context(unreadable)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    // A directory such as /tmp must stay open to others.
+    let is_ours = path.join(EVENTS).exists() || fs::read_dir(path).with_context(unreadable)?.next().is_none();
+    if !is_ours {
+        bail!("other users can access {shown} (DATA_DIR), and it holds other files; choose an empty directory");
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700)).with_context(|| {
+        format!(
+            "other users can access the data directory {shown} (DATA_DIR), and its mode cannot be changed; \
+             let its owner run `chmod 700 {shown}`, or choose another directory"
+        )
+    })?;
+    warn!(path = %shown, "other users could access the data directory, it is private now");
+    Ok(())
 }

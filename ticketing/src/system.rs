@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use common::bus::Bus;
 use common::clock::{Clock, SystemClock};
-use common::service::{Addresses, Exit, Ports, Service, run};
+use common::service::{Addresses, Exit, Service, run};
 use common::session::Sessions;
 use common::store::{Database, Schema};
 use engines::sqlite::{SqliteBus, SqliteJobs, SqliteStore};
@@ -52,9 +52,8 @@ impl System {
     /// Runs until a signal.
     pub(crate) async fn run(self, config: &Config) -> anyhow::Result<Exit> {
         let Self { services, bus, payments, data } = self;
-        let ports = Ports { http: Some(config.port), admin: config.admin_port };
         let ready = |addresses| print_banner(addresses, &payments, data.path());
-        Ok(run(services, Some(bus), ports, ready).await?)
+        Ok(run(services, Some(bus), Some(config.port), config.process, Box::new(ready)).await?)
     }
 }
 
@@ -83,8 +82,8 @@ async fn gateway(
 
 /// Prints the addresses and what to try first.
 fn print_banner(addresses: Addresses, payments: &str, data: &Path) {
-    let local = |address: SocketAddr| format!("http://{}", SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())));
-    let api = addresses.http.map(local).unwrap_or_default();
+    let url = |address: SocketAddr| format!("http://{address}");
+    let api = addresses.http.map(url).unwrap_or_default();
     let lines = format!(
         "Ticketing {}
   API       {api}/api
@@ -94,7 +93,7 @@ fn print_banner(addresses: Addresses, payments: &str, data: &Path) {
   Try it    curl -s {api}/api/tickets
 ",
         env!("CARGO_PKG_VERSION"),
-        local(addresses.admin),
+        url(addresses.admin),
         data.display(),
     );
     // Standard output may be closed.

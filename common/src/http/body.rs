@@ -19,11 +19,8 @@ use super::{ApiError, FieldError};
 /// Longer bodies are refused.
 const MAX_BODY: usize = 100 * 1024;
 
-/// How much of a longer body is read and discarded before it is refused, so that a client still sending gets the reply.
-const MAX_DISCARDED: usize = 4 << 20;
-
 /// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Extracts a JSON object and validates its fields.
 ///
@@ -52,18 +49,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 async fn read_body(mut body: axum::body::Body) -> Result<Bytes, ApiError> {
     let mut read = BytesMut::new();
-    let mut length = 0;
     while let Some(frame) = body.frame().await {
         // The connection broke; nobody will read the reply.
         let Ok(data) = frame.map_err(|_| ApiError::NotJson)?.into_data() else { continue };
-        length += data.len();
-        if length <= MAX_BODY {
-            read.extend_from_slice(&data);
-        } else if length > MAX_DISCARDED {
-            break;
+        if read.len() + data.len() > MAX_BODY {
+            return Err(ApiError::PayloadTooLarge);
         }
+        read.extend_from_slice(&data);
     }
-    if length > MAX_BODY { Err(ApiError::PayloadTooLarge) } else { Ok(read.freeze()) }
+    Ok(read.freeze())
 }
 
 fn parse<T: DeserializeOwned + Validate>(body: &[u8]) -> Result<T, ApiError> {

@@ -2,11 +2,13 @@
 
 mod body;
 mod error;
+mod head_timer;
 mod middleware;
 mod page;
 mod path_id;
 mod required;
 mod server;
+mod unread;
 
 pub use body::Body;
 pub use error::{ApiError, FieldError};

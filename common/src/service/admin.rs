@@ -12,11 +12,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::Probe;
-use crate::error::chain;
-
-/// How long a dependency may take to respond before it counts as down.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+use super::probe::{Probe, problem};
 
 /// Buckets of latency histograms in seconds: from an index lookup to a request that times out.
 const LATENCY_BUCKETS: [f64; 14] =
@@ -44,7 +40,7 @@ pub fn install_metrics() {
 /// The state of the readiness check.
 struct Readiness {
     probes: Vec<(String, Probe)>,
-    stop: CancellationToken,
+    stopping: CancellationToken,
 }
 
 /// Merges measurements into their histograms at intervals. Otherwise they would accumulate until the next scrape.
@@ -57,8 +53,8 @@ pub(super) async fn merge_metrics() {
     }
 }
 
-pub(super) fn routes(probes: Vec<(String, Probe)>, stop: CancellationToken) -> Router {
-    let state = Arc::new(Readiness { probes, stop });
+pub(super) fn routes(probes: Vec<(String, Probe)>, stopping: CancellationToken) -> Router {
+    let state = Arc::new(Readiness { probes, stopping });
     Router::new()
         .route("/healthz/live", get(async || "alive\n"))
         .route("/healthz/ready", get(ready))
@@ -67,18 +63,15 @@ pub(super) fn routes(probes: Vec<(String, Probe)>, stop: CancellationToken) -> R
 }
 
 async fn ready(State(state): State<Arc<Readiness>>) -> impl IntoResponse {
-    let Readiness { probes, stop } = &*state;
+    let Readiness { probes, stopping } = &*state;
     let mut report = String::new();
-    if stop.is_cancelled() {
+    if stopping.is_cancelled() {
         report.push_str("stopping\n");
     }
     for (name, probe) in probes {
-        let problem = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => chain(&*error),
-            Err(_elapsed) => format!("no response within {PROBE_TIMEOUT:?}"),
-        };
-        let _infallible = writeln!(report, "{name}: {problem}");
+        if let Some(problem) = problem(probe()).await {
+            let _infallible = writeln!(report, "{name}: {problem}");
+        }
     }
     if report.is_empty() { (StatusCode::OK, "ready\n".to_owned()) } else { (StatusCode::SERVICE_UNAVAILABLE, report) }
 }

@@ -1,9 +1,13 @@
 //! The lifecycle of a process, which may run one service or all of them.
 //!
-//! A [`Service`] is a list of parts. [`run()`] starts the parts and runs them until a signal. Then it accepts no more
-//! requests and events, finishes those in flight, and finally publishes what is left in the outboxes.
+//! A [`Service`] is a list of parts. [`run()`] starts the parts and runs them until a signal. From then on the process is
+//! not ready, but keeps serving for a while, because proxies notice that late. Then it accepts no more requests and
+//! events, finishes those in flight, and finally publishes what is left in the outboxes.
 
 mod admin;
+mod bus;
+mod config;
+mod probe;
 mod run;
 mod signals;
 
@@ -14,18 +18,18 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::BoxError;
 use crate::listener::{Listeners, RegisteredListener};
 use crate::store::Database;
 
+use probe::Probe;
+
 pub use admin::install_metrics;
-pub use run::{Addresses, Exit, Ports, StartError, run};
+pub use config::ProcessConfig;
+pub use run::{Addresses, Exit, StartError, run};
 pub use signals::Signals;
 
 /// A background task that runs until its token is cancelled.
 pub type Worker = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;
-
-type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
 
 /// The parts of a service.
 pub struct Service {
@@ -90,18 +94,11 @@ impl Service {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Error + Send + Sync + 'static,
     {
-        self.probes.push((format!("{} {name}", self.name), boxed(probe)));
+        let probe: Probe = Arc::new(move || {
+            let result = probe();
+            Box::pin(async move { result.await.map_err(Into::into) })
+        });
+        self.probes.push((format!("{} {name}", self.name), probe));
         self
     }
-}
-
-fn boxed<F, E>(probe: impl Fn() -> F + Send + Sync + 'static) -> Probe
-where
-    F: Future<Output = Result<(), E>> + Send + 'static,
-    E: Error + Send + Sync + 'static,
-{
-    Arc::new(move || {
-        let result = probe();
-        Box::pin(async move { result.await.map_err(Into::into) })
-    })
 }

@@ -1,34 +1,28 @@
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use super::{Probe, Service, Signals, admin, boxed};
+use super::bus::watch_bus;
+use super::probe::Probe;
+use super::{ProcessConfig, Service, Signals, admin};
 use crate::bus::Bus;
 use crate::http::{serve, with_middleware};
 use crate::outbox::relay;
 
-/// How long requests and events in flight may take after a signal. Together with [`FLUSH_TIMEOUT`] this stays below the
-/// ten seconds within which a process promises to stop.
+/// How long requests and events in flight may take after the shutdown delay. Together with [`FLUSH_TIMEOUT`] this stays
+/// below the ten seconds within which a process promises to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// How long publishing the rest of the outboxes may take after that.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The ports that a process listens on.
-#[derive(Clone, Copy, Debug)]
-pub struct Ports {
-    /// The port of the HTTP API, or 0 for any free port. `None` for a service without one.
-    pub http: Option<u16>,
-    /// The port of health checks and metrics, or 0 for any free port.
-    pub admin: u16,
-}
 
 /// The addresses that a process listens on.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +37,11 @@ pub struct Addresses {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A port cannot be opened, most likely because it is taken.
-    #[error("could not listen on port {port} (set another with {variable})")]
+    #[error("could not listen on {address} (set another with HOST or {variable})")]
     Listen {
-        /// The port.
-        port: u16,
-        /// The variable that configures it.
+        /// The address.
+        address: SocketAddr,
+        /// The variable that configures its port.
         variable: &'static str,
         /// The operating system's error.
         source: io::Error,
@@ -79,56 +73,63 @@ impl Exit {
     }
 }
 
-/// Runs services in this process until a signal. Calls `ready` when it accepts requests.
+/// Runs services in this process until a signal. Calls `ready` when it accepts requests. Without an `http_port` it serves
+/// no HTTP API; port 0 is any free port.
 ///
 /// Without a bus no events are published and no listeners run.
+///
+/// Boxed so that it is compiled here, and not again in each binary that awaits it.
 ///
 /// # Errors
 ///
 /// If a port or a signal handler is not available.
-pub async fn run(
+pub fn run<'a>(
     services: Vec<Service>,
     bus: Option<Arc<dyn Bus>>,
-    ports: Ports,
-    ready: impl FnOnce(Addresses),
-) -> Result<Exit, StartError> {
-    let mut signals = Signals::new().map_err(StartError::Signals)?;
-    let (admin_listener, admin) = listen(ports.admin, "ADMIN_PORT").await?;
-    let http = match ports.http {
-        Some(port) => Some(listen(port, "PORT").await?),
-        None => None,
-    };
-    let addresses = Addresses { http: http.as_ref().map(|(_, address)| *address), admin };
+    http_port: Option<u16>,
+    config: ProcessConfig,
+    ready: Box<dyn FnOnce(Addresses) + Send + 'a>,
+) -> BoxFuture<'a, Result<Exit, StartError>> {
+    Box::pin(async move {
+        let mut signals = Signals::new().map_err(StartError::Signals)?;
+        let (admin_listener, admin) = listen((config.host, config.admin_port).into(), "ADMIN_PORT").await?;
+        let http = match http_port {
+            Some(port) => Some(listen((config.host, port).into(), "PORT").await?),
+            None => None,
+        };
+        let addresses = Addresses { http: http.as_ref().map(|(_, address)| *address), admin };
 
-    let process = Process::default();
-    let (routes, probes) = process.start(services, bus);
-    // Health checks and metrics respond even while the process drains.
-    tokio::spawn(admin::merge_metrics());
-    tokio::spawn(serve(admin_listener, admin::routes(probes, process.stop.clone()), CancellationToken::new()));
-    if let Some((listener, _)) = http {
-        process.tasks.spawn(serve(listener, with_middleware(routes), process.stop.clone()));
-    }
-    ready(addresses);
+        let process = Process::default();
+        let (routes, probes) = process.start(services, bus);
+        // Health checks and metrics respond even while the process drains.
+        tokio::spawn(admin::merge_metrics());
+        let admin_routes = admin::routes(probes, process.stopping.clone());
+        tokio::spawn(serve(admin_listener, admin_routes, CancellationToken::new()));
+        if let Some((listener, _)) = http {
+            process.tasks.spawn(serve(listener, with_middleware(routes), process.drain.clone()));
+        }
+        ready(addresses);
 
-    signals.next().await;
-    info!("stopping, send a second signal to abort");
-    let drained = tokio::select! {
-        drained = process.drain() => drained,
-        () = signals.next() => false,
-    };
-    if drained {
-        info!("stopped");
-        Ok(Exit::Drained)
-    } else {
-        warn!("stopped with work in flight, the next start resumes it");
-        Ok(Exit::Aborted)
-    }
+        signals.next().await;
+        let drained = tokio::select! {
+            drained = process.stop(config.shutdown_delay()) => drained,
+            () = signals.next() => false,
+        };
+        if drained {
+            info!("stopped");
+            Ok(Exit::Drained)
+        } else {
+            warn!("stopped with work in flight, the next start resumes it");
+            Ok(Exit::Aborted)
+        }
+    })
 }
 
 /// The running tasks of a process.
 #[derive(Default)]
 struct Process {
-    stop: CancellationToken,
+    stopping: CancellationToken,
+    drain: CancellationToken,
     flush: CancellationToken,
     tasks: TaskTracker,
     relays: TaskTracker,
@@ -139,34 +140,35 @@ impl Process {
     fn start(&self, services: Vec<Service>, bus: Option<Arc<dyn Bus>>) -> (Router, Vec<(String, Probe)>) {
         let mut routes = Router::new();
         let mut probes = Vec::new();
-        if let Some(bus) = bus.clone() {
-            let ping = boxed(move || {
-                let bus = bus.clone();
-                async move { bus.ping().await }
-            });
-            probes.push(("bus".to_owned(), ping));
+        if let Some(bus) = &bus {
+            tokio::spawn(watch_bus(bus.clone()));
         }
         for service in services {
             routes = routes.merge(service.routes);
             probes.extend(service.probes);
             if let Some(bus) = &bus {
                 for listener in service.listeners {
-                    self.tasks.spawn(listener.run(bus.clone(), self.stop.clone()));
+                    self.tasks.spawn(listener.run(bus.clone(), self.drain.clone()));
                 }
                 if let Some(database) = service.database {
                     self.relays.spawn(relay(service.name, database, bus.clone(), self.flush.clone()));
                 }
             }
             for worker in service.workers {
-                self.tasks.spawn(worker(self.stop.clone()));
+                self.tasks.spawn(worker(self.drain.clone()));
             }
         }
         (routes, probes)
     }
 
-    /// Finishes work in flight, then publishes what is left in the outboxes. Returns whether both ended in time.
-    async fn drain(&self) -> bool {
-        self.stop.cancel();
+    /// Reports that the process is not ready, and serves until proxies have noticed. Then finishes work in flight, and
+    /// publishes what is left in the outboxes. Returns whether both ended in time.
+    async fn stop(&self, delay: Duration) -> bool {
+        info!(?delay, "stopping, send a second signal to abort");
+        self.stopping.cancel();
+        tokio::time::sleep(delay).await;
+        info!("draining");
+        self.drain.cancel();
         let drained = ended(&self.tasks, DRAIN_TIMEOUT).await;
         self.flush.cancel();
         ended(&self.relays, FLUSH_TIMEOUT).await && drained
@@ -178,9 +180,9 @@ async fn ended(tasks: &TaskTracker, limit: Duration) -> bool {
     tokio::time::timeout(limit, tasks.wait()).await.is_ok()
 }
 
-async fn listen(port: u16, variable: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { port, variable, source };
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await.map_err(failed)?;
+async fn listen(address: SocketAddr, variable: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, variable, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

@@ -5,7 +5,6 @@ use common::bus::BusError;
 use common::config::secret;
 use common::jobs::JobsError;
 use common::store::Schema;
-use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
 
 use super::error::StartError;
@@ -17,18 +16,6 @@ use crate::redis::RedisJobs;
 pub(super) const MONGO: &str = "MongoDB (MONGO_URI)";
 pub(super) const NATS: &str = "NATS (NATS_URL)";
 const REDIS: &str = "Redis (REDIS_HOST)";
-
-/// The configuration of every process.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Monitoring")]
-pub(super) struct ProcessConfig {
-    /// Port of /healthz/live, /healthz/ready and /metrics; 0 picks a free one
-    #[arg(long, env = "ADMIN_PORT", default_value_t = 9090, value_name = "PORT")]
-    pub(super) admin_port: u16,
-
-    #[command(flatten)]
-    pub(super) telemetry: TelemetryConfig,
-}
 
 /// The configuration of an HTTP API.
 #[derive(Args, Clone, Debug)]

@@ -27,12 +27,12 @@ use clap::{Args, Command, CommandFactory, Parser};
 use common::bus::{Bus, BusError};
 use common::config::read;
 use common::error::{BoxError, chain};
-use common::service::{self, Addresses, Exit, Ports, Service, Signals, install_metrics};
+use common::service::{self, Addresses, Exit, ProcessConfig, Service, Signals, install_metrics};
 use common::store::Schema;
-use common::telemetry::LogFormat;
+use common::telemetry::{LogFormat, TelemetryConfig};
 use tracing::{error, info};
 
-use config::{NATS, ProcessConfig};
+use config::NATS;
 use retry::retry_until_ready;
 
 pub use engines::{Engines, MongoAndNats, MongoOnly, MongoParts, Opened, RedisAndNats, RedisParts};
@@ -59,6 +59,8 @@ struct Config<C: Args, E: Args> {
     engines: E,
     #[command(flatten)]
     process: ProcessConfig,
+    #[command(flatten)]
+    telemetry: TelemetryConfig,
 }
 
 impl Standalone {
@@ -78,7 +80,7 @@ impl Standalone {
     ) -> ExitCode {
         let command = Config::<C, E>::command().name(self.name).about(self.about);
         let config: Config<C, E> = read(adapt(command));
-        let telemetry = config.process.telemetry.start(LogFormat::Json, self.name);
+        let telemetry = config.telemetry.start(LogFormat::Json, self.name);
         install_metrics();
         let result = self.start(config, build).await;
         if let Err(error) = &result {
@@ -93,7 +95,7 @@ impl Standalone {
         config: Config<C, E>,
         build: impl FnOnce(C, E::Parts) -> Result<Service, BoxError>,
     ) -> Result<Exit, StartError> {
-        let Config { service, engines, process } = config;
+        let Config { service, engines, process, telemetry: _ } = config;
         let open = async {
             let Opened { parts, bus, http_port } = engines.open(self.name, self.schemas).await?;
             let service = build(service, parts).map_err(StartError::Service)?;
@@ -103,15 +105,14 @@ impl Standalone {
             Ok::<_, StartError>((service, bus, http_port))
         };
         let mut signals = Signals::new().map_err(StartError::Signals)?;
-        let (service, bus, http) = tokio::select! {
+        let (service, bus, http_port) = tokio::select! {
             opened = open => opened?,
             () = signals.next() => return Err(StartError::Interrupted),
         };
-        let ready = |Addresses { http, admin }| {
+        let ready = move |Addresses { http, admin }| {
             info!(service = self.name, http = http.map(tracing::field::display), %admin, "ready");
         };
-        let ports = Ports { http, admin: process.admin_port };
-        Ok(service::run(vec![service], bus, ports, ready).await?)
+        Ok(service::run(vec![service], bus, http_port, process, Box::new(ready)).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Jobs on a real Redis that loses its data.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use common::bus::Bus;
 use common::clock::{Clock, SystemClock};
 use common::events::ExpirationComplete;
 use common::jobs::DelayedJobs;
-use common::service::{Ports, run};
+use common::service::{ProcessConfig, run};
 use engines::nats::{NatsBus, NatsConfig};
 use engines::redis::RedisJobs;
 use testing::builders::{order_cancelled, order_completed};
@@ -36,8 +37,8 @@ async fn orders_expire_on_time_after_redis_loses_its_data() {
     let address = format!("127.0.0.1:{}", redis.port()).into();
     let jobs: Arc<dyn DelayedJobs> = Arc::new(RedisJobs::connect(&address, "expiration", "ticketing").await.unwrap());
     let service = expiration::service(jobs.clone(), bus.clone(), Arc::new(SystemClock));
-    let ports = Ports { http: None, admin: 0 };
-    let running = tokio::spawn(run(vec![service], Some(bus.clone()), ports, |_| {}));
+    let config = ProcessConfig { host: Ipv4Addr::LOCALHOST.into(), admin_port: 0, shutdown_delay_seconds: 0 };
+    let running = tokio::spawn(run(vec![service], Some(bus.clone()), None, config, Box::new(|_| {})));
     until("complete jobs", async || jobs.is_complete().await.unwrap()).await;
 
     let due = SystemClock.now().plus(TEN_SECONDS);

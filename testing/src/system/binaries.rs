@@ -52,7 +52,8 @@ impl Binaries {
     pub fn service(&self, name: &str, ports: &ServerPorts) -> Command {
         let ServerPorts { mongo, nats, redis } = ports;
         let mut command = self.command(name);
-        command.env("ADMIN_PORT", "0");
+        // Nothing routes requests to these services, so nothing has to notice that one stops.
+        command.env("ADMIN_PORT", "0").env("SHUTDOWN_DELAY_SECONDS", "0");
         if name != "auth" {
             command.env("NATS_URL", format!("nats://127.0.0.1:{nats}"));
         }

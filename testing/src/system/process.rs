@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::output::Output;
 use crate::wait::{TIMEOUT, wait_until_ok};
 
-/// The system promises to exit within ten seconds of a signal.
+/// The system promises to exit within ten seconds of a signal, after its shutdown delay.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a command that exits by itself may run.

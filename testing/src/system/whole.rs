@@ -142,6 +142,11 @@ impl System {
         self.addresses.http.unwrap()
     }
 
+    /// The address of the admin port.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.addresses.admin
+    }
+
     /// Its data directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()

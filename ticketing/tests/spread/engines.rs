@@ -44,7 +44,7 @@ impl Engines {
         let ports = ServerPorts { mongo: mongo.proxy.port(), nats: nats.proxy.port(), redis: redis.proxy.port() };
         let mut command = binaries().service(service, &ports);
         // Standalone services log their addresses at this level.
-        command.env("RUST_LOG", "warn,engines::standalone=info");
+        command.env("RUST_LOG", "warn,engines::standalone=info,common::service=info");
         command
     }
 

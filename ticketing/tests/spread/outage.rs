@@ -93,7 +93,7 @@ async fn without_nats_requests_succeed_and_their_events_are_published_later() {
 
     let down = Instant::now();
     system.engines.nats.server.kill();
-    system.wait_until_unready(&["tickets", "orders", "payments", "expiration"], "bus").await;
+    system.wait_until_bus_is(false).await;
     let unpublished = ann.create_ticket("Ballet", "20").await;
     let meanwhile: Order = bob.post_order(&other.id).send().await.expect(201).json();
     let asked = Instant::now();
@@ -104,6 +104,7 @@ async fn without_nats_requests_succeed_and_their_events_are_published_later() {
     repeat_until(down + OUTAGE, selling).await;
 
     system.engines.nats.server.restart().await;
+    system.wait_until_bus_is(true).await;
     bob.wait_until_complete(&before).await;
     ann.wait_until_reserved_by(&other, Some(&meanwhile)).await;
     let after = bob.order(&unpublished).await;
@@ -148,14 +149,14 @@ async fn a_silent_nats_or_redis_delays_no_request() {
     let Some(system) = Spread::start(Duration::from_secs(900)).await else { return };
     let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
     let engines = &system.engines;
-    let cases = [
-        (&engines.nats.proxy, &["tickets", "orders", "payments", "expiration"][..], "bus"),
-        (&engines.redis.proxy, &["expiration"], "jobs"),
-    ];
-    for (proxy, unready, reason) in cases {
+    for (proxy, is_bus) in [(&engines.nats.proxy, true), (&engines.redis.proxy, false)] {
         proxy.silence();
         in_time(async || reply_in_time(ann.post_ticket("Concert", "20"), 201).await).await;
-        system.wait_until_unready(unready, reason).await;
+        if is_bus {
+            system.wait_until_bus_is(false).await;
+        } else {
+            system.wait_until_unready(&["expiration"], "jobs").await;
+        }
         proxy.cut();
         proxy.open();
         system.wait_until_ready().await;

@@ -140,6 +140,27 @@ impl Spread {
         .await;
     }
 
+    /// Waits until every service with a bus reports in its metrics whether that is up. Being down does not make a
+    /// service unready.
+    pub(crate) async fn wait_until_bus_is(&self, up: bool) {
+        let gauge = if up { "bus_up 1" } else { "bus_up 0" };
+        wait_until_ok(async || {
+            let replies = self.admin("/metrics").await;
+            let is_expected =
+                |(name, _, metrics): &(&str, u16, String)| *name == "auth" || metrics.lines().any(|line| line == gauge);
+            let others: Vec<_> = replies.iter().filter(|reply| !is_expected(reply)).map(|(name, ..)| name).collect();
+            if others.is_empty() { Ok(()) } else { Err(format!("not {gauge}: {others:?}")) }
+        })
+        .await;
+        let ready = self.admin("/healthz/ready").await;
+        assert!(ready.iter().all(|(_, status, _)| *status == 200), "{ready:?}");
+        let message = if up { "the bus is up again" } else { "the bus is down" };
+        for replica in self.services.iter().filter(|replica| replica.name != "auth") {
+            let (process, _) = replica.running();
+            process.wait_for_line(|line| line.contains(message)).await;
+        }
+    }
+
     /// Waits until every service is ready.
     pub(crate) async fn wait_until_ready(&self) {
         self.wait_until_unready(&[], "").await;

@@ -1,10 +1,11 @@
 //! Starting and stopping standalone services.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use testing::servers::{self, Server};
-use testing::system::{Addresses, Process, Ticket, http_client};
+use testing::system::{Addresses, Process, STOP_TIMEOUT, Ticket, http_client, simulator_url};
 use testing::wait_until;
 
 use crate::binaries::binaries;
@@ -169,4 +170,36 @@ async fn all_services_stop_within_ten_seconds_and_lose_nothing() {
         bob.wait_until_complete(&order).await;
     }
     system.wait_until_consistent(&[ann, bob], []).await;
+}
+
+#[tokio::test]
+async fn a_service_listens_on_every_interface_and_serves_three_seconds_longer_by_default() {
+    let Some(engines) = Engines::start().await else { return };
+    let mut process = Process::start(engines.command("auth").env_remove("SHUTDOWN_DELAY_SECONDS"));
+    let Addresses { http, admin } = process.wait_for_output(Addresses::from_log).await;
+    let http = http.expect("an address");
+    assert!(http.ip().is_unspecified() && admin.ip().is_unspecified(), "{http}, {admin}");
+    let get = async |url: String| http_client().get(url).send().await.unwrap().status().as_u16();
+
+    let began = Instant::now();
+    process.signal("TERM");
+    wait_until("the service is not ready", async || {
+        (get(format!("http://127.0.0.1:{}/healthz/ready", admin.port())).await == 503).then_some(())
+    })
+    .await;
+    assert_eq!(get(format!("http://127.0.0.1:{}/api/users/currentuser", http.port())).await, 200);
+    let status = process.wait_for_exit(Duration::from_secs(3) + STOP_TIMEOUT).await;
+    assert!(status.success(), "{}", process.output());
+    assert!(began.elapsed() >= Duration::from_secs(3), "after {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_simulator_listens_on_loopback_by_default_and_otherwise_on_host() {
+    for (host, expected) in [(None, "http://127.0.0.1:"), (Some("0.0.0.0"), "http://0.0.0.0:")] {
+        let directory = TempDir::new().unwrap();
+        let mut command = binaries().command("stripe-simulator");
+        command.env("PORT", "0").envs(host.map(|host| ("HOST", host))).current_dir(&directory);
+        let url = Process::start(&mut command).wait_for_output(simulator_url).await;
+        assert!(url.starts_with(expected), "{url}");
+    }
 }

@@ -8,7 +8,7 @@ use testing::system::{RawConnection, STOP_TIMEOUT, Ticket};
 use testing::wait_until;
 use tokio::time::Instant;
 
-use crate::binary::start;
+use crate::binary::{setup, start};
 use crate::databases::wait_until_consistent;
 
 #[tokio::test]
@@ -84,4 +84,49 @@ async fn a_second_signal_stops_the_system_at_once() {
     system.signal("INT");
     // Well before the stalled request would have been given up.
     system.wait_for_exit(Duration::from_secs(4)).await;
+}
+
+#[tokio::test]
+async fn a_system_that_is_stopping_is_not_ready_and_serves_until_its_delay_is_over() {
+    let mut system = setup().set("SHUTDOWN_DELAY_SECONDS", "600").start().await;
+    system.signal("TERM");
+    wait_until("the system is not ready", async || {
+        let (status, report) = system.admin("/healthz/ready").await;
+        (status == 503).then(|| assert_eq!(report, "stopping\n"))
+    })
+    .await;
+    assert_eq!(system.admin("/healthz/live").await.0, 200);
+    // On new and on kept connections, with events.
+    let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let order = bob.order(&ann.create_ticket("Concert", "20").await).await;
+    bob.pay(&order, "tok_visa").await;
+    bob.wait_until_complete(&order).await;
+    let mut client = RawConnection::open(system.address()).await;
+    client.send("GET /api/tickets HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    let reply = client.reply().await.expect("a reply");
+    assert_eq!((reply.status, reply.header("connection")), (200, None), "{reply:?}");
+
+    system.signal("TERM");
+    let status = system.wait_for_exit(STOP_TIMEOUT).await;
+    assert_eq!(status.code(), Some(1), "{}", system.output());
+    assert!(!system.output().contains("draining"), "{}", system.output());
+}
+
+#[tokio::test]
+async fn a_system_drains_after_its_delay_and_closes_connections_with_their_next_reply() {
+    let mut system = setup().set("SHUTDOWN_DELAY_SECONDS", "1").start().await;
+    let mut client = RawConnection::open(system.address()).await;
+    let get = "GET /api/tickets HTTP/1.1\r\nHost: here\r\n\r\n";
+    client.send(get).await;
+    assert_eq!(client.reply().await.expect("a reply").header("connection"), None);
+    let began = Instant::now();
+    system.signal("TERM");
+    wait_until("the system drains", async || system.output().contains("draining").then_some(())).await;
+    assert!(began.elapsed() >= Duration::from_secs(1), "after {:?}", began.elapsed());
+    client.send(get).await;
+    let reply = client.reply().await.expect("a reply");
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")), "{reply:?}");
+    assert!(client.reply().await.is_none());
+    let status = system.wait_for_exit(STOP_TIMEOUT).await;
+    assert_eq!(status.code(), Some(0), "{}", system.output());
 }

@@ -1,7 +1,9 @@
 //! Starting, and what runs from then on.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testing::system::{PASSWORD, run};
 use testing::wait_until;
+use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 use crate::binary::{BINARY, setup, start};
@@ -49,6 +52,7 @@ async fn the_admin_port_serves_metrics_of_requests_events_and_jobs() {
         "events_published_total{subject=\"expiration:complete\"} 1",
         "events_handled_total{listener=\"tickets_order-created\"} 2",
         "outbox_oldest_seconds{service=\"orders\"} ",
+        "bus_up 1",
         "jobs_due 0",
         "jobs_lateness_seconds_count 1",
         "jobs_fired_total 1",
@@ -71,6 +75,65 @@ async fn a_second_process_on_the_same_directory_fails_to_start() {
 }
 
 #[tokio::test]
+async fn the_system_listens_on_loopback_by_default_and_otherwise_on_host() {
+    let everywhere = IpAddr::from([0, 0, 0, 0]);
+    // Another address of the loopback interface.
+    let other = IpAddr::from([127, 0, 0, 2]);
+    for (setup, host, answers_on_other) in [
+        (setup(), Ipv4Addr::LOCALHOST.into(), false),
+        (setup().set("HOST", "127.0.0.2"), other, true),
+        (setup().set("HOST", "0.0.0.0"), everywhere, true),
+    ] {
+        let system = setup.start().await;
+        for address in [system.address(), system.admin_address()] {
+            assert_eq!(address.ip(), host, "{}", system.output());
+            let connected = TcpStream::connect((other, address.port())).await;
+            assert_eq!(connected.is_ok(), answers_on_other, "{address}");
+        }
+        system.visitor().get("/tickets").send().await.expect(200);
+        assert_eq!(system.admin("/healthz/ready").await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_existing_data_directory_that_others_can_access_becomes_private() {
+    let directory = TempDir::new().unwrap();
+    set_mode(directory.path(), 0o755);
+    let mut system = setup().start_on(directory).await;
+    assert_eq!(mode(system.directory()), 0o700);
+    assert!(system.output().contains("other users could access the data directory"), "{}", system.output());
+
+    system.stop().await;
+    set_mode(system.directory(), 0o710);
+    system.restart().await;
+    assert_eq!(mode(system.directory()), 0o700);
+    system.stop().await;
+    system.restart().await;
+    assert!(!system.output().contains("other users"), "{}", system.output());
+}
+
+#[tokio::test]
+async fn a_directory_that_others_use_is_rejected_and_left_alone() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("notes"), "").unwrap();
+    set_mode(directory.path(), 0o777);
+    let (succeeded, output) = run(&mut setup().command(directory.path())).await;
+    assert!(!succeeded);
+    assert!(output.starts_with("error: ") && output.lines().count() == 1, "{output}");
+    assert!(output.contains("(DATA_DIR)") && output.contains("choose an empty directory"), "{output}");
+    assert_eq!(mode(directory.path()), 0o777);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[tokio::test]
 async fn an_invalid_variable_prevents_the_start_and_is_named() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
@@ -83,12 +146,17 @@ async fn an_invalid_variable_prevents_the_start_and_is_named() {
         ("PORT", "-1"),
         ("PORT", ""),
         ("PORT", &taken),
+        ("HOST", "everywhere"),
+        // Of no interface: reserved for documentation.
+        ("HOST", "192.0.2.1"),
         ("ADMIN_PORT", "http"),
         ("ADMIN_PORT", &taken),
         ("ORDER_EXPIRATION_SECONDS", "soon"),
         ("ORDER_EXPIRATION_SECONDS", "-1"),
         ("ORDER_EXPIRATION_SECONDS", "0"),
         ("ORDER_EXPIRATION_SECONDS", "99999999999999999999"),
+        ("SHUTDOWN_DELAY_SECONDS", "soon"),
+        ("SHUTDOWN_DELAY_SECONDS", "-1"),
         ("JWT_KEY", " "),
         ("SESSION_HOURS", "day"),
         ("SESSION_HOURS", "0"),
@@ -116,8 +184,10 @@ async fn help_names_every_variable_and_flag() {
     let (succeeded, help) = run(Command::new(BINARY).arg("--help").env_clear()).await;
     assert!(succeeded);
     for variable in [
+        "HOST",
         "PORT",
         "ADMIN_PORT",
+        "SHUTDOWN_DELAY_SECONDS",
         "DATA_DIR",
         "JWT_KEY",
         "SESSION_HOURS",
@@ -139,7 +209,7 @@ async fn sessions_survive_a_restart_and_their_key_is_private() {
     let mut system = start().await;
     let ann = system.sign_up("ann").await;
     let key = system.path("session-key");
-    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(mode(&key), 0o600);
     let before = fs::read(&key).unwrap();
     assert!(before.len() >= 32, "the key is too short");
 

@@ -1,29 +1,27 @@
-//! Request bodies, errors, middleware and the server, in memory and over real sockets.
+//! Request bodies, errors and middleware in memory, and the server over real sockets.
 //!
 //! Tests of timeouts pause tokio's clock, which then jumps to the next timer whenever every task is idle.
 
+mod client;
+mod server;
+mod shutdown;
+mod timeouts;
+mod unread;
+
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body as HttpBody;
 use axum::http::Method;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use common::http::{ApiError, Body, Required, serve, with_middleware};
+use common::http::{ApiError, Body, Required};
 use common::service::Service;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use testing::soon;
 use testing::{Reply, TestApp};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use validator::Validate;
 
 #[derive(Deserialize, Validate)]
@@ -214,157 +212,4 @@ async fn requests_are_logged_without_their_query_and_failures_with_their_whole_c
         assert_eq!(failures, cause.iter().map(|cause| Some(*cause)).collect::<Vec<_>>());
         assert!(lines.iter().all(|line| line["message"] == "request failed" && line["span"] == *span), "{lines:?}");
     }
-}
-
-/// A server on a free port.
-struct Server {
-    address: SocketAddr,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-async fn start(routes: Router) -> Server {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (address, stop) = (listener.local_addr().expect("an address"), CancellationToken::new());
-    let task = tokio::spawn(serve(listener, with_middleware(routes), stop.clone()));
-    Server { address, stop, task }
-}
-
-impl Server {
-    async fn send(&self, request: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
-        stream.write_all(request.as_bytes()).await.expect("sent");
-        stream
-    }
-
-    async fn exchange(&self, request: &str) -> String {
-        rest(self.send(request).await).await
-    }
-}
-
-/// Reads until the server closes the connection.
-async fn rest(mut stream: TcpStream) -> String {
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).await.expect("a reply");
-    reply
-}
-
-const GET_THINGS: &str = "GET /things HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
-
-#[tokio::test]
-async fn a_connection_serves_further_requests_after_a_failure() {
-    let server = start(routes()).await;
-    let reply = soon("a reply", server.exchange(GET_THINGS)).await;
-    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("\r\n\r\n[]"), "{reply}");
-    let twice = format!("GET /panics HTTP/1.1\r\nHost: a\r\n\r\n{GET_THINGS}");
-    let replies = soon("two replies", server.exchange(&twice)).await;
-    assert!(replies.starts_with("HTTP/1.1 500 ") && replies.ends_with("[]"), "{replies}");
-}
-
-#[tokio::test]
-async fn bytes_that_are_not_http_get_a_bare_400_and_do_no_harm() {
-    let server = start(routes()).await;
-    let long_head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(64 * 1024));
-    for request in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long_head] {
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        // The server may hang up before everything is sent.
-        let _hung_up = stream.write_all(request.as_bytes()).await;
-        let mut reply = Vec::new();
-        let _hung_up = soon("an end", stream.read_to_end(&mut reply)).await;
-        assert!(reply.is_empty() || reply.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&reply));
-    }
-    let reply = soon("a reply", server.exchange("not HTTP\r\n\r\n")).await;
-    assert!(reply.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{reply}");
-    let reply = soon("a reply", server.exchange(GET_THINGS)).await;
-    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n"), "{reply}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn unfinished_heads_and_idle_connections_time_out() {
-    let server = start(routes()).await;
-    let began = tokio::time::Instant::now();
-    for unfinished in ["", "GET /things HTTP/1.1\r\nHost: a\r\n"] {
-        let reply = server.exchange(unfinished).await;
-        assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 408 "), "{reply}");
-    }
-    let kept = server.exchange("GET /things HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert!(kept.ends_with("[]"), "{kept}");
-    assert!(began.elapsed() < Duration::from_secs(60), "three such clients took {:?}", began.elapsed());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_loses_its_connection() {
-    let (sending, dropped) = (CancellationToken::new(), CancellationToken::new());
-    let handler = {
-        let (sending, dropped) = (sending.clone(), dropped.clone());
-        async move || {
-            let guard = dropped.drop_guard();
-            let chunks = futures_util::stream::repeat_with(move || {
-                // Dropped with the stream when the server gives the connection up.
-                let _guard = &guard;
-                sending.cancel();
-                Ok::<_, io::Error>(Bytes::from_static(&[b'x'; 64 * 1024]))
-            });
-            HttpBody::from_stream(chunks)
-        }
-    };
-    let server = start(routes().route("/endless", get(handler))).await;
-    let _client = server.send("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    sending.cancelled().await;
-    let began = tokio::time::Instant::now();
-    dropped.cancelled().await;
-    assert!((29..60).contains(&began.elapsed().as_secs()), "closed after {:?}", began.elapsed());
-}
-
-#[tokio::test]
-async fn two_hundred_stalled_clients_delay_nobody() {
-    let server = start(routes()).await;
-    let mut unfinished = Vec::new();
-    for number in 0..200 {
-        unfinished.push(
-            server
-                .send(match number % 4 {
-                    0 => "",
-                    1 => "GET /things HTTP/1.1\r\nHost: a\r\n",
-                    2 => "POST /things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
-                    _ => "GET /hangs HTTP/1.1\r\nHost: a\r\n\r\n",
-                })
-                .await,
-        );
-    }
-    let all = async {
-        for _ in 0..100 {
-            let reply = server.exchange(GET_THINGS).await;
-            assert!(reply.ends_with("[]"), "{reply}");
-        }
-    };
-    // Less than any of the server's timeouts, so none of the stalled clients has made room.
-    tokio::time::timeout(Duration::from_secs(8), all).await.unwrap();
-    drop(unfinished);
-}
-
-#[tokio::test]
-async fn stopping_completes_requests_in_flight_and_accepts_no_more() {
-    let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let handler = {
-        let (begun, finish) = (begun.clone(), finish.clone());
-        async move || {
-            begun.notify_one();
-            finish.notified().await;
-            "finished"
-        }
-    };
-    let server = start(routes().route("/slow", get(handler))).await;
-    let idle = server.send("GET /things HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    let in_flight = server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    soon("the request", begun.notified()).await;
-    server.stop.cancel();
-    // Idle connections close at once, and new ones are refused.
-    soon("the end of the idle connection", rest(idle)).await;
-    soon("refusal", async { while TcpStream::connect(server.address).await.is_ok() {} }).await;
-    assert!(!server.task.is_finished());
-    finish.notify_one();
-    let reply = soon("the reply", rest(in_flight)).await;
-    assert!(reply.starts_with("HTTP/1.1 200 OK\r\n") && reply.ends_with("finished"), "{reply}");
-    soon("the server's end", server.task).await.unwrap();
 }
