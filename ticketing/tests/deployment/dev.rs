@@ -3,10 +3,6 @@
 use std::fs;
 use std::time::Duration;
 
-use serde_json::json;
-use testing::system::http_client;
-use tokio::net::TcpListener;
-
 use crate::deploy::{ALL, System, wait_until_nothing_is_left};
 use crate::ingress::Ingress;
 use crate::kubectl::{pods, wait_until_settled};
@@ -26,8 +22,7 @@ const REACH_LIMIT: Duration = Duration::from_secs(120);
 
 /// Starts `skaffold dev` on an empty namespace, changes one service, and stops it.
 pub(crate) async fn a_change_is_redeployed(system: &System) {
-    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let mut dev = system.clone.start_dev(&["--trigger=manual", &format!("--rpc-http-port={port}")]);
+    let mut dev = system.clone.start_dev(&["--trigger=manual"]);
     dev.wait_for_output(WAITING, 1).await;
     wait_until_settled(ALL).await;
     let seller = Ingress::open().await.sign_up("seller").await;
@@ -39,9 +34,7 @@ pub(crate) async fn a_change_is_redeployed(system: &System) {
     let text = fs::read_to_string(&source).unwrap();
     assert!(text.contains(MESSAGE), "{SOURCE} has no {MESSAGE:?}");
     fs::write(&source, text.replace(MESSAGE, CHANGED)).unwrap();
-    let execute = format!("http://127.0.0.1:{port}/v1/execute");
-    let reply = http_client().post(execute).json(&json!({"build": true, "deploy": true})).send().await.unwrap();
-    assert!(reply.status().is_success(), "{reply:?}");
+    dev.press_key().await;
     eventually(BUILD_LIMIT, async || {
         let now = images().await;
         let is_changed = image_of("tickets", &now) != image_of("tickets", &before);

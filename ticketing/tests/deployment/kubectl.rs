@@ -47,11 +47,12 @@ pub(crate) async fn get(arguments: &[&str]) -> Value {
     serde_json::from_str(&output).unwrap_or_else(|error| panic!("kubectl get {arguments:?}: {error}: {output}"))
 }
 
-/// Applies manifests.
-pub(crate) async fn apply(manifests: &Value) {
+/// Applies a manifest in the namespace that it names.
+pub(crate) async fn apply(manifest: &Value) {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), manifests.to_string()).unwrap();
-    kubectl(&["apply", "--filename", file.path().to_str().unwrap()]).await;
+    std::fs::write(file.path(), manifest.to_string()).unwrap();
+    let mut command = Command::new("kubectl");
+    finish(command.arg("apply").arg("--filename").arg(file.path()), CALL_LIMIT).await.expect_success("kubectl apply");
 }
 
 /// A pod.

@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -66,13 +66,15 @@ impl Clone {
         let output = watch::Sender::new(String::new());
         capture(process.stdout.take().unwrap(), output.clone());
         capture(process.stderr.take().unwrap(), output.clone());
-        Dev { process, output }
+        let keyboard = process.stdin.take().unwrap();
+        Dev { process, keyboard, output }
     }
 }
 
 /// A running `skaffold dev`. Killed when dropped.
 pub(crate) struct Dev {
     process: Child,
+    keyboard: ChildStdin,
     output: watch::Sender<String>,
 }
 
@@ -89,6 +91,12 @@ impl Dev {
             Err(format!("skaffold dev has not printed {text:?}:\n{}", tail(&output, 40)))
         })
         .await;
+    }
+
+    /// Presses a key, which builds and deploys what has changed. Skaffold's API cannot do this: it is ignored unless
+    /// builds are switched off.
+    pub(crate) async fn press_key(&mut self) {
+        self.keyboard.write_all(b"\n").await.unwrap();
     }
 
     /// Interrupts it, as Ctrl-C does, and expects it to exit successfully.
