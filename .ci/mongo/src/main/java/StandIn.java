@@ -12,7 +12,8 @@ import org.h2.mvstore.MVStore;
 /**
  * A test server that speaks MongoDB's protocol, for machines without {@code mongod}.
  *
- * <p>{@code java -jar target/mongo-stand-in.jar --port N --data DIR} serves on 127.0.0.1:N until it is killed.
+ * <p>{@code java -jar target/mongo-stand-in.jar --port N --data DIR [--bind ADDRESS]} serves on 127.0.0.1:N, or
+ * ADDRESS:N, until it is killed.
  * Acknowledged writes are in DIR and survive {@code kill -9}, but not a power failure: nothing is synced to disk.
  *
  * <p>Known differences from MongoDB: no transactions, sessions, partial indexes, update pipelines, explain or profiler.
@@ -60,8 +61,9 @@ public final class StandIn {
     private StandIn() {}
 
     public static void main(String[] arguments) throws Exception {
-        if (arguments.length != 4 || !arguments[0].equals("--port") || !arguments[2].equals("--data")) {
-            System.err.println("usage: mongo-stand-in --port N --data DIR");
+        boolean bind = arguments.length == 6 && arguments[4].equals("--bind");
+        if (!(bind || arguments.length == 4) || !arguments[0].equals("--port") || !arguments[2].equals("--data")) {
+            System.err.println("usage: mongo-stand-in --port N --data DIR [--bind ADDRESS]");
             System.exit(2);
         }
         Path data = Files.createDirectories(Path.of(arguments[3]));
@@ -71,6 +73,6 @@ public final class StandIn {
                 .autoCommitBufferSize(0)
                 .open();
         MongoServer server = new MongoServer(new Durable(store).version(Version.FIVE));
-        server.bind("127.0.0.1", Integer.parseInt(arguments[1]));
+        server.bind(bind ? arguments[5] : "127.0.0.1", Integer.parseInt(arguments[1]));
     }
 }
