@@ -85,7 +85,8 @@ async fn assert_reaches_only_what_it_needs(service: &str, services: &[Target]) {
 
 /// Whether a policy that forbids a connection has an effect. The connection must work without it.
 async fn policies_are_enforced(foreign: &Probe) -> bool {
-    let serve = json!({"containers": [{"command": ["httpd", "-f", "-p", CONTROL_PORT.to_string()]}]});
+    let listen = format!("while true; do nc -l -p {CONTROL_PORT} </dev/null >/dev/null; done");
+    let serve = json!({"containers": [{"command": ["sh", "-c", listen]}]});
     let control = Probe::start(PROBES, "control", json!({"app": "control"}), serve).await;
     let pod = get(&["--namespace", PROBES, "pod", "control"]).await;
     let address = pod["status"]["podIP"].as_str().unwrap().to_owned();

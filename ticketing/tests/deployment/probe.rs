@@ -75,7 +75,7 @@ pub(crate) async fn create_namespace() {
     apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})).await;
 }
 
-/// Adds the fields of `more`. Objects are merged, and the elements of lists one by one.
+/// Adds the fields of `more`. Objects are merged, and objects in lists one by one.
 fn merge(value: &mut Value, more: Value) {
     match (value, more) {
         (Value::Object(fields), Value::Object(more)) => {
@@ -83,7 +83,7 @@ fn merge(value: &mut Value, more: Value) {
                 merge(fields.entry(name).or_insert(Value::Null), field);
             }
         }
-        (Value::Array(elements), Value::Array(more)) => {
+        (Value::Array(elements), Value::Array(more)) if elements.iter().all(Value::is_object) => {
             for (element, more) in elements.iter_mut().zip(more) {
                 merge(element, more);
             }
