@@ -16,13 +16,8 @@ use crate::skaffold::Clone;
 /// Every object of the system.
 pub(crate) const ALL: &str = "app.kubernetes.io/part-of=ticketing";
 
-/// The commands of the documentation that come before the first deployment.
-const SETUP: [&str; 3] = [
-    "kubectl apply -f infra/k8s/base/namespace.yaml",
-    "kubectl create secret generic jwt-secret -n ticketing --from-literal=JWT_KEY=$(openssl rand -hex 32)",
-    "kubectl create secret generic stripe-secret -n ticketing --from-literal=STRIPE_KEY=sk_test_simulator \
-     --from-literal=STRIPE_API_BASE=http://stripe-simulator-srv:12111",
-];
+/// The line of README.md before the commands that create the namespace and the secrets.
+const MARKER: &str = "<!-- ticketing/tests/deployment runs these commands up to skaffold -->\n```sh\n";
 
 /// What stays in the namespace when the system is deleted: what the commands above made, and what every namespace has.
 const KEPT: [&str; 5] = [
@@ -50,11 +45,9 @@ impl System {
 
     /// Deploys everything and waits until it serves requests.
     pub(crate) async fn deploy(&self) {
-        for command in SETUP {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", command]).current_dir(self.clone.path(""));
-            finish(&mut shell, CALL_LIMIT).await.expect_success(command);
-        }
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", &self.setup()]).current_dir(self.clone.path(""));
+        finish(&mut shell, CALL_LIMIT).await.expect_success("the setup in README.md");
         if settings::ingress_ca().is_none() {
             install_certificate().await;
         }
@@ -65,6 +58,13 @@ impl System {
         wait_until_settled(ALL).await;
         assert_pods_are_restricted().await;
         Ingress::open().await;
+    }
+
+    /// The commands of README.md that come before the first deployment.
+    fn setup(&self) -> String {
+        let readme = std::fs::read_to_string(self.clone.path("README.md")).unwrap();
+        let commands = readme.split_once(MARKER).and_then(|(_, rest)| rest.split_once("skaffold dev"));
+        commands.expect("the commands in README.md").0.to_owned()
     }
 
     /// Deletes the system with Skaffold and expects that nothing is left.

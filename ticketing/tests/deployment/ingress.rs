@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use common::error::chain;
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use testing::system::{Api, User};
 use tokio_rustls::rustls::crypto::ring;
@@ -43,7 +44,7 @@ impl Ingress {
     async fn wait_for(&self, path: &str) {
         eventually(START_LIMIT, async || {
             let reply = self.http.get(format!("https://{HOST}/api{path}")).send().await;
-            let reply = reply.map_err(|error| format!("{path}: {}", with_sources(&error)))?;
+            let reply = reply.map_err(|error| format!("{path}: {}", chain(&error)))?;
             let is_ours = reply.headers().contains_key("x-request-id") && reply.status().as_u16() < 500;
             is_ours.then_some(()).ok_or_else(|| format!("{path}: {reply:?}"))
         })
@@ -81,10 +82,4 @@ fn client() -> ClientBuilder {
 async fn installed_certificate() -> String {
     let template = r#"--output=go-template={{index .data "tls.crt" | base64decode}}"#;
     kubectl(&["get", "secret", "ticketing-tls", template]).await
-}
-
-/// An error and its causes, which `Display` leaves out.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

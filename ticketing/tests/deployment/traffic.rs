@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use common::error::chain;
 use rand::RngExt;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -15,7 +16,7 @@ use testing::system::{Order, PASSWORD, Ticket, User};
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::ingress::{HOST, Ingress, with_sources};
+use crate::ingress::{HOST, Ingress};
 use crate::progress::{eventually, report};
 
 const CLIENTS: usize = 8;
@@ -217,9 +218,9 @@ impl UserClient {
         if let Some(body) = body {
             sending = sending.json(body);
         }
-        let reply = sending.send().await.map_err(|error| with_sources(&error))?;
+        let reply = sending.send().await.map_err(|error| chain(&error))?;
         let (status, is_ours) = (reply.status().as_u16(), reply.headers().contains_key("x-request-id"));
-        let body = reply.text().await.map_err(|error| with_sources(&error))?;
+        let body = reply.text().await.map_err(|error| chain(&error))?;
         if is_ours && status < 500 { Ok((status, body)) } else { Err(format!("{status} {body}")) }
     }
 
