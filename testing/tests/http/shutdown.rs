@@ -24,7 +24,7 @@ async fn stopping_completes_requests_in_flight_and_accepts_no_more() {
         }
     };
     let server = start(routes().route("/slow", get(handler))).await;
-    let idle = server.send("GET /things HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let idle = server.send(GET_THINGS).await;
     let mut in_flight = server.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await;
     soon("the request", begun.notified()).await;
     server.stop.cancel();
