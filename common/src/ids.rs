@@ -145,6 +145,8 @@ record_ids! {
     OrderId;
     /// The id of a payment, owned by payments.
     PaymentId;
+    /// The id under which payments stores a webhook event of Stripe.
+    WebhookId;
     /// The id of a PaymentIntent in the Stripe simulator, which prefixes it with `pi_`.
     IntentId;
 }

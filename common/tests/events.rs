@@ -6,8 +6,8 @@ use std::path::Path;
 
 use common::clock::Timestamp;
 use common::events::{
-    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket,
-    PaymentCreated, Subject, TicketCreated, TicketRef, TicketUpdated,
+    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated,
+    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated, TicketRef, TicketUpdated,
 };
 use common::money::Money;
 use serde_json::Value;
@@ -67,6 +67,19 @@ fn order_created_matches_its_golden_file() {
 }
 
 #[test]
+fn order_updated_matches_its_golden_file() {
+    let event = OrderUpdated {
+        id: id(3),
+        version: 1,
+        status: OrderStatus::AwaitingPayment,
+        user_id: id(2),
+        expires_at: EXPIRES,
+        ticket: OrderedTicket { id: id(1), price: Money::from_cents(99_999_999) },
+    };
+    assert_golden("order-updated", "order:updated/65c0ffee65c0ffee65000003/1", &event);
+}
+
+#[test]
 fn order_cancelled_matches_its_golden_file() {
     let event = OrderCancelled { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
     assert_golden("order-cancelled", "order:cancelled/65c0ffee65c0ffee65000003/1", &event);
@@ -88,6 +101,20 @@ fn expiration_complete_matches_its_golden_file() {
 fn payment_created_matches_its_golden_file() {
     let event = PaymentCreated { id: id(4), order_id: id(3), stripe_id: "pi_3MtwBwLkdIwHu7ix28a3tqPa".into() };
     assert_golden("payment-created", "payment:created/65c0ffee65c0ffee65000004/0", &event);
+}
+
+#[test]
+fn payment_pending_matches_its_golden_file() {
+    let event = PaymentPending { id: id(4), order_id: id(3) };
+    assert_golden("payment-pending", "payment:pending/65c0ffee65c0ffee65000004/0", &event);
+}
+
+#[test]
+fn payment_failed_matches_its_golden_files() {
+    let mut event = PaymentFailed { id: id(4), order_id: id(3), reason: PaymentFailure::CaptureFailed };
+    assert_golden("payment-failed", "payment:failed/65c0ffee65c0ffee65000004/0", &event);
+    event.reason = PaymentFailure::Refunded;
+    assert_golden("payment-failed-refunded", "payment:failed/65c0ffee65c0ffee65000004/0", &event);
 }
 
 #[test]

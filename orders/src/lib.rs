@@ -23,9 +23,12 @@ use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
 
-pub use config::OrdersConfig;
+pub use config::{CaptureFailure, OrdersConfig};
 
-use listeners::{ExpirationCompleteListener, PaymentCreatedListener, TicketCreatedListener, TicketUpdatedListener};
+use listeners::{
+    ExpirationCompleteListener, PaymentCreatedListener, PaymentFailedListener, PaymentPendingListener,
+    TicketCreatedListener, TicketUpdatedListener,
+};
 use order::Order;
 use ticket::TicketCopy;
 
@@ -41,6 +44,8 @@ struct AppState {
     clock: Arc<dyn Clock>,
     /// How long an order reserves its ticket before it expires unpaid.
     reservation: Duration,
+    /// What happens to an order whose payment cannot be captured.
+    capture_failure: CaptureFailure,
 }
 
 impl FromRef<AppState> for Sessions {
@@ -57,6 +62,7 @@ pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -
         sessions,
         clock: database.clock().clone(),
         reservation: Duration::from_secs(config.order_expiration_seconds.into()),
+        capture_failure: config.capture_failure,
     };
     Service::new("orders").routes(router(app.clone())).listeners(listeners(app)).database(database.clone())
 }
@@ -73,5 +79,7 @@ fn listeners(app: AppState) -> Listeners<AppState> {
         .on::<TicketCreatedListener>()
         .on::<TicketUpdatedListener>()
         .on::<PaymentCreatedListener>()
+        .on::<PaymentPendingListener>()
+        .on::<PaymentFailedListener>()
         .on::<ExpirationCompleteListener>()
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use common::clock::Timestamp;
-use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, TicketRef};
+use common::events::{
+    OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, OrderedTicket, TicketRef,
+};
 use common::ids::{OrderId, TicketId, UserId};
 use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
@@ -87,7 +89,7 @@ impl Order {
             status: order.status,
             user_id: buyer,
             expires_at: order.expires_at,
-            ticket: OrderedTicket { id: order.ticket.id, price: order.ticket.price },
+            ticket: order.ordered_ticket(),
         };
         (order, event)
     }
@@ -117,6 +119,32 @@ impl Order {
         }
     }
 
+    /// Waits for a further step of the buyer. Returns `None` if the order already waits or has ended.
+    pub(crate) fn await_payment(&mut self) -> Option<OrderUpdated> {
+        match self.status {
+            OrderStatus::Created => {}
+            OrderStatus::AwaitingPayment | OrderStatus::Complete | OrderStatus::Cancelled => return None,
+        }
+        self.status = OrderStatus::AwaitingPayment;
+        self.version += 1;
+        Some(OrderUpdated {
+            id: self.id,
+            version: self.version,
+            status: self.status,
+            user_id: self.user_id,
+            expires_at: self.expires_at,
+            ticket: self.ordered_ticket(),
+        })
+    }
+
+    /// Cancels the order because its payment failed, even if it is complete. Returns `None` if it is already cancelled.
+    pub(crate) fn revoke(&mut self) -> Option<OrderCancelled> {
+        match self.status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment | OrderStatus::Complete => Some(self.mark_cancelled()),
+            OrderStatus::Cancelled => None,
+        }
+    }
+
     /// Completes the order once its payment is authorised. Returns `None` if it is already complete or cancelled:
     /// a cancelled order never completes.
     pub(crate) fn complete(&mut self) -> Option<OrderCompleted> {
@@ -134,6 +162,10 @@ impl Order {
         self.live_ticket_id = None;
         self.version += 1;
         OrderCancelled { id: self.id, version: self.version, ticket: self.ticket_ref() }
+    }
+
+    fn ordered_ticket(&self) -> OrderedTicket {
+        OrderedTicket { id: self.ticket.id, price: self.ticket.price }
     }
 
     fn ticket_ref(&self) -> TicketRef {
@@ -177,6 +209,26 @@ mod tests {
         assert_eq!(order.expire(early), Err(OrderRuleError::NotExpired(end)));
         assert_eq!(order.expire(end).unwrap().unwrap().version, 1);
         assert_eq!(order.expire(end), Ok(None));
+    }
+
+    #[test]
+    fn an_order_waits_for_its_buyer_once_and_only_before_it_ends() {
+        let mut order = order();
+        let event = order.await_payment().unwrap();
+        assert_eq!((event.version, event.status), (1, OrderStatus::AwaitingPayment));
+        assert_eq!(order.await_payment(), None);
+        assert_eq!(order.complete().unwrap().version, 2);
+        assert_eq!(order.await_payment(), None);
+    }
+
+    #[test]
+    fn a_failed_payment_cancels_even_a_complete_order_once() {
+        let mut order = order();
+        order.complete().unwrap();
+        assert_eq!(order.revoke().unwrap().version, 2);
+        assert_eq!((order.status, order.live_ticket_id), (OrderStatus::Cancelled, None));
+        assert_eq!(order.revoke(), None);
+        assert_eq!(order.complete(), None);
     }
 
     proptest! {

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What identifies a card to its owner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What identifies a card to its owner. Stripe does not know it for each card.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Card {
     /// The brand in Stripe's spelling: `visa`.
-    pub brand: String,
+    pub brand: Option<String>,
     /// The last four digits of the number.
-    pub last4: String,
+    pub last4: Option<String>,
 }
 
 /// A reference to a card at Stripe: a token (`tok_…`) or a payment method (`pm_…`). Trimmed, 1 to 255 bytes.

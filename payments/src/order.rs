@@ -1,8 +1,8 @@
 //! Copies of orders, which the orders service owns.
 
 use common::clock::Timestamp;
-use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus};
-use common::ids::{OrderId, UserId};
+use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated};
+use common::ids::{OrderId, TicketId, UserId};
 use common::money::Money;
 use common::replica::Follow;
 use common::store::{Entity, Schema};
@@ -22,6 +22,9 @@ pub(crate) struct OrderCopy {
     pub(crate) expires_at: Timestamp,
     #[serde(with = "common::money::as_cents")]
     pub(crate) price: Money,
+    /// The ordered ticket. Copies made by former versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ticket_id: Option<TicketId>,
 }
 
 /// Why an order cannot be paid for.
@@ -40,7 +43,7 @@ pub(crate) enum OrderRuleError {
 impl Entity for OrderCopy {
     type Id = OrderId;
     const SCHEMA: &'static Schema =
-        &Schema { collection: "orders", indexes: &[], ids: &["userId"], times: &["expiresAt"] };
+        &Schema { collection: "orders", indexes: &[], ids: &["userId", "ticketId"], times: &["expiresAt"] };
 
     fn id(&self) -> OrderId {
         self.id
@@ -69,11 +72,13 @@ impl OrderCopy {
         }
     }
 
-    /// Returns the copy with its final `status`, or `None` if the order has already ended.
-    fn ended(self, version: u64, status: OrderStatus) -> Option<Self> {
-        match self.status {
-            OrderStatus::Created | OrderStatus::AwaitingPayment => Some(Self { version, status, ..self }),
-            OrderStatus::Complete | OrderStatus::Cancelled => None,
+    /// Returns the copy with another `status`, or `None` if the order no longer allows it. A complete order can still be
+    /// cancelled, because its payment failed.
+    fn advanced(self, version: u64, status: OrderStatus) -> Option<Self> {
+        match (self.status, status) {
+            (OrderStatus::Created | OrderStatus::AwaitingPayment, _)
+            | (OrderStatus::Complete, OrderStatus::Cancelled) => Some(Self { version, status, ..self }),
+            (OrderStatus::Complete | OrderStatus::Cancelled, _) => None,
         }
     }
 }
@@ -81,19 +86,25 @@ impl OrderCopy {
 impl Follow<OrderCreated> for OrderCopy {
     fn follow(_before: Option<Self>, event: OrderCreated) -> Option<Self> {
         let OrderCreated { id, version, status, user_id, expires_at, ticket } = event;
-        Some(Self { id, version, status, user_id, expires_at, price: ticket.price })
+        Some(Self { id, version, status, user_id, expires_at, price: ticket.price, ticket_id: Some(ticket.id) })
+    }
+}
+
+impl Follow<OrderUpdated> for OrderCopy {
+    fn follow(before: Option<Self>, event: OrderUpdated) -> Option<Self> {
+        before?.advanced(event.version, event.status)
     }
 }
 
 impl Follow<OrderCancelled> for OrderCopy {
     fn follow(before: Option<Self>, event: OrderCancelled) -> Option<Self> {
-        before?.ended(event.version, OrderStatus::Cancelled)
+        before?.advanced(event.version, OrderStatus::Cancelled)
     }
 }
 
 impl Follow<OrderCompleted> for OrderCopy {
     fn follow(before: Option<Self>, event: OrderCompleted) -> Option<Self> {
-        before?.ended(event.version, OrderStatus::Complete)
+        before?.advanced(event.version, OrderStatus::Complete)
     }
 }
 
@@ -112,6 +123,7 @@ mod tests {
             user_id: UserId::generate(NOW),
             expires_at: NOW,
             price: Money::from_cents(1999),
+            ticket_id: Some(TicketId::generate(NOW)),
         };
         assert_eq!(OrderCopy::SCHEMA.check(&order), Ok(()));
     }

@@ -1,233 +1,245 @@
-//! Settlement: authorises, captures, voids and refunds payments.
+//! Settlement: takes the next steps of a payment until nothing remains to be done.
 //!
-//! A payment is stored before each request to Stripe and updated with the response. Interrupted steps are repeated:
-//! [`settle_abandoned`] settles payments in flight, and the bus redelivers the end of an order.
+//! A task claims a payment before it works on it, and stores each state before it calls Stripe. A step that may have
+//! been tried before begins with reading Stripe's state. So a payment can be settled at any age, by any replica, however
+//! often it was interrupted.
 
-use std::time::Duration;
-
+use common::clock::Timestamp;
 use common::error::chain;
-use common::events::{Announcement, OrderStatus};
-use common::ids::{OrderId, PaymentId};
-use common::store::{Query, StoreError};
-use common::trace::{in_new_trace, spawn};
-use futures_util::stream::{self, StreamExt};
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use common::ids::PaymentId;
+use tracing::{error, info, warn};
 
 use crate::AppState;
-use crate::card::CardToken;
 use crate::error::PaymentError;
-use crate::gateway::stripe::TIMEOUT;
-use crate::gateway::{Authorise, GatewayError};
-use crate::order::{OrderCopy, OrderRuleError};
-use crate::payment::{InvalidTransition, Payment, PaymentStatus};
+use crate::order::OrderCopy;
+use crate::payment::{InvalidTransition, Payment, PaymentEvent, PaymentStatus};
+use crate::stripe::{Intent, StripeError};
 
-/// How often to sweep for abandoned payments.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
-
-/// A payment in flight that is older than this is abandoned: its authorisation has timed out.
-const ABANDONED_AFTER: Duration = TIMEOUT.saturating_add(Duration::from_secs(2));
-
-/// How many payments a sweep reads at once.
-const BATCH: usize = 100;
-
-/// How many payments a sweep settles concurrently.
-const MAX_IN_FLIGHT: usize = 16;
-
-/// Pays for an order.
+/// Takes the due steps of a payment, unless another task works on it. Returns the payment as it is then.
 ///
-/// Runs in a separate task, so that a client that disconnects does not interrupt the payment.
-pub(crate) async fn pay(app: &AppState, order: OrderCopy, token: CardToken) -> Result<Payment, PaymentError> {
-    let app = app.clone();
-    let attempt = async move {
-        let payment = begin(&app, &order, token).await?;
-        settle(&app, payment).await
-    };
-    spawn(attempt).await?
-}
-
-/// Stores a new payment, unless another payment for the order is in flight or holds money.
-async fn begin(app: &AppState, order: &OrderCopy, token: CardToken) -> Result<Payment, PaymentError> {
-    loop {
-        let payment = Payment::attempt(order, token.clone(), app.clock.now());
-        match app.payments.insert(&payment, ()).await {
-            Err(StoreError::Duplicate(_)) => {}
-            stored => return Ok(stored.map(|()| payment)?),
-        }
-        match live_payment(app, order.id).await?.map(|live| live.status) {
-            Some(PaymentStatus::Processing | PaymentStatus::Voiding) => return Err(PaymentError::InProgress),
-            Some(PaymentStatus::Authorised | PaymentStatus::Captured) => return Err(OrderRuleError::Paid.into()),
-            // The other payment has just ended: try again.
-            Some(PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded) | None => {}
-        }
-    }
-}
-
-/// Settles a stored payment in any state. Returns an error unless the payment then holds money for its order.
+/// # Errors
 ///
-/// Can run concurrently for one payment: every step is idempotent.
-async fn settle(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
-    if let Some(token) = payment.token.take() {
-        payment = authorise(app, &payment, &token).await?;
-    }
-    match payment.status {
-        PaymentStatus::Authorised | PaymentStatus::Captured => {
-            // The listener does this as well, but later.
-            if order(app, payment.order_id).await?.status == OrderStatus::Cancelled {
-                release(app, payment.order_id).await?;
-                return Err(OrderRuleError::Cancelled.into());
-            }
-            Ok(payment)
-        }
-        PaymentStatus::Voiding => {
-            void(app, &payment).await?;
-            order(app, payment.order_id).await?.check_payable(app.clock.now())?;
-            Err(OrderRuleError::Expired.into())
-        }
-        // Another task was faster. (Never processing: an outcome was just recorded.)
-        PaymentStatus::Processing | PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => {
-            order(app, payment.order_id).await?.check_payable(app.clock.now())?;
-            Err(InvalidTransition(payment.status).into())
-        }
-    }
+/// [`PaymentError::Stripe`] if Stripe did not respond as it should. The payment is then due again later.
+pub(crate) async fn settle(app: &AppState, id: PaymentId) -> Result<Payment, PaymentError> {
+    let mut claimed = false;
+    let payment = record(app, id, |payment| {
+        claimed = payment.claim(app.clock.now());
+        Ok(PaymentEvent::None)
+    })
+    .await?;
+    if claimed { settle_claimed(app, payment).await } else { Ok(payment) }
 }
 
-/// Authorises a payment at Stripe and stores the outcome.
-async fn authorise(app: &AppState, payment: &Payment, token: &CardToken) -> Result<Payment, PaymentError> {
-    let request = Authorise { payment: payment.id, order: payment.order_id, amount: payment.amount, token };
-    match app.gateway.authorise(&request).await {
-        Ok(hold) => {
-            // Read after the payment was stored. An earlier cancellation is seen here, a later one finds the payment.
-            let order = order(app, payment.order_id).await?;
-            let now = app.clock.now();
-            record(app, payment.id, |payment| Ok(payment.hold(hold.stripe_id.clone(), hold.card.clone(), &order, now)))
-                .await
-        }
-        Err(error) => {
-            let card = match &error {
-                GatewayError::Declined { card, .. } => card.clone(),
-                GatewayError::Invalid(_) => None,
-                GatewayError::Unavailable(_) => return Err(error.into()),
-            };
-            record(app, payment.id, |payment| {
-                payment.decline(card.clone());
-                Ok(())
-            })
-            .await?;
-            Err(error.into())
-        }
-    }
-}
-
-/// Captures or releases the money of an order that has ended.
-pub(crate) async fn follow_order(app: &AppState, order: &OrderCopy) -> Result<(), PaymentError> {
-    match order.status {
-        OrderStatus::Complete => capture(app, order.id).await,
-        OrderStatus::Cancelled => release(app, order.id).await,
-        OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(()),
-    }
-}
-
-async fn capture(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
-    let payment = live_payment(app, order).await?.ok_or(PaymentError::NothingToCapture)?;
-    match payment.status {
-        PaymentStatus::Processing | PaymentStatus::Voiding => Err(PaymentError::InProgress),
-        PaymentStatus::Authorised => {
-            app.gateway.capture(payment.id, payment.intent()?).await?;
-            record(app, payment.id, |payment| Ok(payment.capture()?)).await.map(drop)
-        }
-        PaymentStatus::Captured | PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => Ok(()),
-    }
-}
-
-/// Voids or refunds the order's payment, if it has one.
-async fn release(app: &AppState, order: OrderId) -> Result<(), PaymentError> {
-    let Some(payment) = live_payment(app, order).await? else { return Ok(()) };
-    match payment.status {
-        // The task that settles the payment will see the cancellation, or is already voiding.
-        PaymentStatus::Processing | PaymentStatus::Voiding => Err(PaymentError::InProgress),
-        PaymentStatus::Authorised => void(app, &payment).await,
-        PaymentStatus::Captured => {
-            app.gateway.refund(payment.id, payment.intent()?).await?;
-            record(app, payment.id, |payment| Ok(payment.refund()?)).await.map(drop)
-        }
-        PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Refunded => Ok(()),
-    }
-}
-
-async fn void(app: &AppState, payment: &Payment) -> Result<(), PaymentError> {
-    app.gateway.void(payment.id, payment.intent()?).await?;
-    record(app, payment.id, |payment| Ok(payment.void()?)).await.map(drop)
-}
-
-/// Settles payments abandoned after a crash or a failed request to Stripe, until `stop`.
-pub(crate) async fn settle_abandoned(app: AppState, stop: CancellationToken) {
-    // At the start, payments in flight most likely belong to a process that crashed.
-    let mut min_age = Duration::ZERO;
-    loop {
-        let round = async {
-            in_new_trace("settlement", async {
-                if let Err(error) = sweep(&app, min_age).await {
-                    warn!(error = chain(&error), "could not read abandoned payments, will retry");
-                }
-            })
-            .await;
-            app.clock.sleep_until(app.clock.now().plus(SWEEP_INTERVAL)).await;
+/// Takes the next steps of a payment that the caller has claimed.
+pub(crate) async fn settle_claimed(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
+    let id = payment.id;
+    while payment.is_claimed(app.clock.now()) {
+        payment = match step(app, &payment).await {
+            Ok(payment) => payment,
+            Err(error) => return Err(postpone(app, id, error).await),
         };
-        if stop.run_until_cancelled(round).await.is_none() {
-            return;
+    }
+    Ok(payment)
+}
+
+/// Takes one step. Returns the payment in another state, or without the claim.
+async fn step(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError> {
+    match payment.status {
+        PaymentStatus::Recorded => update(app, payment, Payment::abandon).await,
+        PaymentStatus::Capturing | PaymentStatus::Voiding | PaymentStatus::Refunding => act(app, payment).await,
+        PaymentStatus::Confirming | PaymentStatus::RequiresAction | PaymentStatus::Stuck => {
+            look_or(app, payment, Payment::postpone).await
         }
-        min_age = ABANDONED_AFTER;
+        PaymentStatus::Authorised
+        | PaymentStatus::Captured
+        | PaymentStatus::Voided
+        | PaymentStatus::Declined
+        | PaymentStatus::Refunded => {
+            look_or(app, payment, |payment, _now| payment.rest()).await
+        }
     }
 }
 
-async fn sweep(app: &AppState, min_age: Duration) -> Result<(), StoreError> {
-    sweep_status(app, PaymentStatus::Processing, min_age).await?;
-    sweep_status(app, PaymentStatus::Voiding, min_age).await
+/// Reads Stripe's state. Gives up the claim with `release` if nothing follows from it.
+async fn look_or(
+    app: &AppState,
+    payment: &Payment,
+    release_with: impl Fn(&mut Payment, Timestamp),
+) -> Result<Payment, PaymentError> {
+    let seen = look(app, payment).await?;
+    if seen.version == payment.version { release(app, seen, release_with).await } else { Ok(seen) }
 }
 
-async fn sweep_status(app: &AppState, status: PaymentStatus, min_age: Duration) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let payments = app.payments.find(Query::newest(BATCH).with("status", status).after(after)).await?;
-        let Some(last) = payments.last() else { return Ok(()) };
-        after = Some(last.id);
-        let now = app.clock.now();
-        let abandoned = payments.into_iter().filter(|payment| now.since(payment.attempted_at) >= min_age);
-        stream::iter(abandoned).for_each_concurrent(MAX_IN_FLIGHT, |payment| resume(app, payment)).await;
+/// Captures, cancels or refunds.
+async fn act(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError> {
+    if payment.may_have_been_tried() {
+        let seen = look(app, payment).await?;
+        if seen.status != payment.status {
+            return Ok(seen);
+        }
     }
-}
-
-/// Settles an abandoned payment. If that fails, the next sweep tries again.
-async fn resume(app: &AppState, payment: Payment) {
-    let (payment_id, order_id) = (payment.id, payment.order_id);
-    let result = settle(app, payment).await;
-    let outcome = match &result {
-        Ok(payment) => payment.status.to_string(),
-        Err(error) => chain(error),
+    let called = call(app, payment).await;
+    let seen = match &called {
+        Ok(Some(intent)) => observe(app, payment, intent).await?,
+        // Whether Stripe executed the request shows in its state.
+        Ok(None) | Err(_) => look(app, payment).await?,
     };
-    // An error may be the outcome, for example a decline.
-    match app.payments.get(payment_id).await {
-        Ok(Some(payment)) if !payment.status.is_in_flight() => {
-            info!(%payment_id, %order_id, outcome, "abandoned payment settled");
-        }
-        _ => warn!(%payment_id, %order_id, outcome, "abandoned payment not settled yet, will retry"),
+    match called {
+        _ if seen.status != payment.status => Ok(seen),
+        Ok(_) => release(app, seen, Payment::postpone).await,
+        Err(PaymentError::Stripe(error)) if error.is_final() => count_rejection(app, payment, &error).await,
+        Err(error) => Err(error),
     }
 }
 
-/// The order's payment that is in flight or holds money, if there is one.
-async fn live_payment(app: &AppState, order: OrderId) -> Result<Option<Payment>, StoreError> {
-    Ok(app.payments.find(Query::newest(1).with("liveOrderId", order)).await?.pop())
+/// Calls the operation of the payment's state. A refund does not return the intent.
+async fn call(app: &AppState, payment: &Payment) -> Result<Option<Intent>, PaymentError> {
+    let intent = payment.intent()?;
+    Ok(match payment.status {
+        PaymentStatus::Capturing => Some(app.stripe.capture(intent, &payment.key("capture")).await?),
+        PaymentStatus::Refunding => {
+            app.stripe.refund(intent, &payment.key("refund")).await?;
+            None
+        }
+        _ => Some(app.stripe.cancel(intent, &payment.key("cancel")).await?),
+    })
 }
 
-async fn order(app: &AppState, id: OrderId) -> Result<OrderCopy, PaymentError> {
-    app.orders.get(id).await?.ok_or(PaymentError::UnknownOrder(id))
+/// Reads Stripe's state of a payment and stores what follows from it.
+pub(crate) async fn look(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError> {
+    let intent = app.stripe.retrieve(payment.intent()?).await?;
+    if intent.is_disputed() {
+        metrics::counter!("payments_disputed_total").increment(1);
+        warn!(payment_id = %payment.id, order_id = %payment.order_id, "the cardholder disputes a payment");
+    }
+    observe(app, payment, &intent).await
 }
 
-async fn record<A: Announcement>(
+/// Stores what follows from the state of an intent, unless the payment has changed since that state was read.
+pub(crate) async fn observe(app: &AppState, payment: &Payment, intent: &Intent) -> Result<Payment, PaymentError> {
+    // Read after the payment was stored. An earlier cancellation is seen here, a later one finds the payment.
+    let order = order(app, payment).await?;
+    let observed = record_if_same(app, payment, |payment, now| payment.observe(intent, &order, now)).await?;
+    if observed.status != payment.status {
+        let Payment { id: payment_id, order_id, status, .. } = &observed;
+        info!(%payment_id, %order_id, %status, "payment changed");
+    }
+    Ok(observed)
+}
+
+/// Schedules a comparison of a payment with Stripe's state. Returns `false` while a task works on the payment.
+pub(crate) async fn check(app: &AppState, id: PaymentId) -> Result<bool, PaymentError> {
+    let mut scheduled = false;
+    record(app, id, |payment| {
+        scheduled = payment.check(app.clock.now());
+        Ok(PaymentEvent::None)
+    })
+    .await?;
+    if scheduled {
+        app.work.notify_one();
+    }
+    Ok(scheduled)
+}
+
+/// Schedules the end of an intent that was created for a payment that had ended by then.
+pub(crate) async fn adopt(app: &AppState, id: PaymentId, intent: &str) -> Result<(), PaymentError> {
+    record(app, id, |payment| {
+        payment.adopt(intent.to_owned(), app.clock.now());
+        Ok(PaymentEvent::None)
+    })
+    .await?;
+    app.work.notify_one();
+    Ok(())
+}
+
+async fn count_rejection(app: &AppState, payment: &Payment, error: &StripeError) -> Result<Payment, PaymentError> {
+    let payment = record_if_same(app, payment, Payment::count_rejection).await?;
+    let Payment { id: payment_id, order_id, status, .. } = &payment;
+    if *status == PaymentStatus::Stuck {
+        error!(%payment_id, %order_id, error = chain(error), "payment is stuck, see `ticketing payments stuck`");
+    } else {
+        warn!(%payment_id, %order_id, %status, error = chain(error), "Stripe rejected a step, will retry");
+    }
+    Ok(payment)
+}
+
+/// Gives up the claim of a payment, unless it was just given up.
+async fn release(
+    app: &AppState,
+    payment: Payment,
+    release: impl Fn(&mut Payment, Timestamp),
+) -> Result<Payment, PaymentError> {
+    if !payment.is_claimed(app.clock.now()) {
+        return Ok(payment);
+    }
+    record_if_same(app, &payment, |payment, now| {
+        release(payment, now);
+        PaymentEvent::None
+    })
+    .await
+}
+
+/// Schedules the next try after a failure. Returns the failure.
+pub(crate) async fn postpone(app: &AppState, id: PaymentId, error: PaymentError) -> PaymentError {
+    let postponed = record(app, id, |payment| {
+        if payment.is_claimed(app.clock.now()) {
+            payment.postpone(app.clock.now());
+        }
+        Ok(PaymentEvent::None)
+    })
+    .await;
+    match postponed {
+        Ok(payment) => warn!(payment_id = %id, status = %payment.status, "payment not settled yet, will retry"),
+        // Its lease ends later.
+        Err(error) => warn!(payment_id = %id, error = chain(&error), "could not postpone a payment"),
+    }
+    error
+}
+
+async fn order(app: &AppState, payment: &Payment) -> Result<OrderCopy, PaymentError> {
+    app.orders.get(payment.order_id).await?.ok_or(PaymentError::UnknownOrder(payment.order_id))
+}
+
+/// Changes a payment, without an event.
+///
+/// # Errors
+///
+/// [`PaymentError::Transition`] if another task has changed it.
+pub(crate) async fn update(
+    app: &AppState,
+    payment: &Payment,
+    change: impl Fn(&mut Payment, Timestamp) -> Result<(), InvalidTransition>,
+) -> Result<Payment, PaymentError> {
+    let expected = payment.version;
+    record(app, payment.id, |payment| {
+        if payment.version != expected {
+            return Err(InvalidTransition(payment.status).into());
+        }
+        change(payment, app.clock.now())?;
+        Ok(PaymentEvent::None)
+    })
+    .await
+}
+
+/// Changes a payment, unless another task has changed it. Returns the payment as it is then.
+async fn record_if_same(
+    app: &AppState,
+    payment: &Payment,
+    change: impl Fn(&mut Payment, Timestamp) -> PaymentEvent,
+) -> Result<Payment, PaymentError> {
+    let expected = payment.version;
+    record(app, payment.id, |payment| {
+        let unchanged = payment.version == expected;
+        Ok(if unchanged { change(payment, app.clock.now()) } else { PaymentEvent::None })
+    })
+    .await
+}
+
+/// Stores a change of a payment together with the event that announces it.
+pub(crate) async fn record(
     app: &AppState,
     id: PaymentId,
-    change: impl FnMut(&mut Payment) -> Result<A, PaymentError>,
+    change: impl FnMut(&mut Payment) -> Result<PaymentEvent, PaymentError>,
 ) -> Result<Payment, PaymentError> {
     app.payments.update(id, change).await?.ok_or(PaymentError::UnknownPayment(id))
 }

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::events::{
-    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, PaymentCreated,
-    TicketCreated, TicketRef, TicketUpdated,
+    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, OrderedTicket,
+    PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, TicketCreated, TicketRef, TicketUpdated,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::money::Money;
@@ -62,6 +62,12 @@ pub fn order_created(now: Timestamp) -> OrderCreated {
     }
 }
 
+/// Version 1 of an order: waiting for a further step of its buyer.
+pub fn order_updated(order: &OrderCreated) -> OrderUpdated {
+    let OrderCreated { id, user_id, expires_at, ticket, .. } = order.clone();
+    OrderUpdated { id, version: order.version + 1, status: OrderStatus::AwaitingPayment, user_id, expires_at, ticket }
+}
+
 /// Version 1 of an order: cancelled by its buyer, or expired.
 pub fn order_cancelled(order: &OrderCreated) -> OrderCancelled {
     OrderCancelled { id: order.id, version: order.version + 1, ticket: TicketRef { id: order.ticket.id } }
@@ -75,6 +81,16 @@ pub fn order_completed(order: &OrderCreated) -> OrderCompleted {
 /// An authorised payment for an order.
 pub fn payment_created(now: Timestamp, order_id: OrderId) -> PaymentCreated {
     PaymentCreated { id: PaymentId::generate(now), order_id, stripe_id: "pi_1".into() }
+}
+
+/// A payment for an order that requires a further step of its buyer.
+pub fn payment_pending(now: Timestamp, order_id: OrderId) -> PaymentPending {
+    PaymentPending { id: PaymentId::generate(now), order_id }
+}
+
+/// An announced payment that failed for this reason.
+pub fn payment_failed(payment: &PaymentCreated, reason: PaymentFailure) -> PaymentFailed {
+    PaymentFailed { id: payment.id, order_id: payment.order_id, reason }
 }
 
 /// The message that carries an event on the bus.

@@ -6,6 +6,7 @@
 //! - [`contract`] holds the suites that every engine of a port passes.
 //! - `system` (feature `system`) runs the binaries and talks to them over HTTP.
 //! - [`servers`] starts real database and broker servers, and cuts the network to them.
+//! - [`MemoryStore`] replays an exact sequence of steps.
 //! - [`soon`] and [`wait_until`] wait without fixed sleeps.
 
 mod app;
@@ -13,6 +14,7 @@ pub mod builders;
 pub mod contract;
 mod env;
 mod interruptible;
+mod memory;
 pub mod pages;
 mod request;
 pub mod servers;
@@ -25,5 +27,6 @@ pub use app::{TestApp, Workers};
 pub use builders::message;
 pub use env::{TestEnv, TestUser};
 pub use interruptible::InterruptibleBus;
+pub use memory::{MemoryStore, Pace, WriteFault};
 pub use request::{Reply, TestRequest};
 pub use wait::{TIMEOUT, in_time, soon, wait_until, wait_until_ok};

@@ -9,6 +9,7 @@ use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
 
 use crate::dead_letters::DeadLetters;
+use crate::payments::Payments;
 
 /// Ticketing: a ticket marketplace in one process.
 ///
@@ -22,6 +23,7 @@ use crate::dead_letters::DeadLetters;
   ticketing                                  everything on http://127.0.0.1:3000/api, data in ./data
   ticketing --order-expiration-seconds 5     watch reservations expire
   ticketing dead-letters list                events that listeners rejected
+  ticketing payments stuck                   payments that need your attention
   PORT=8080 DATA_DIR=/var/lib/ticketing STRIPE_KEY=sk_live_... ticketing
 
 Pass secrets in the environment. Every user of the machine can read the command line."
@@ -63,6 +65,8 @@ pub(crate) struct Config {
 pub(crate) enum Command {
     /// Lists, shows, replays or drops events that listeners rejected. The system may be running.
     DeadLetters(DeadLetters),
+    /// Lists payments that are stuck or differ from Stripe, or refunds an order. The system may be running.
+    Payments(Payments),
 }
 
 impl Config {

@@ -12,6 +12,9 @@ use tracing::warn;
 /// The database of the bus.
 pub(crate) const EVENTS: &str = "events.db";
 
+/// The database of the payments service.
+pub(crate) const PAYMENTS: &str = "payments.db";
+
 /// The directory of all data, locked for this process.
 pub(crate) struct DataDirectory {
     path: PathBuf,

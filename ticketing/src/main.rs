@@ -3,6 +3,8 @@
 mod config;
 mod data;
 mod dead_letters;
+mod output;
+mod payments;
 mod system;
 
 use std::io::{self, Write};
@@ -28,11 +30,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
-    if let Some(Command::DeadLetters(dead_letters)) = config.command.take() {
+    if let Some(command) = config.command.take() {
         // Its output is the result; logs are only for problems.
         config.telemetry.rust_log.get_or_insert("warn".parse()?);
         let _telemetry = config.telemetry.start(LogFormat::Pretty, "ticketing");
-        return dead_letters.run(&config.data_dir).await;
+        return match command {
+            Command::DeadLetters(dead_letters) => dead_letters.run(&config.data_dir).await,
+            Command::Payments(payments) => payments.run(&config.data_dir, &config.stripe).await,
+        };
     }
     let telemetry = config.telemetry.start(LogFormat::Pretty, "ticketing");
     install_metrics();

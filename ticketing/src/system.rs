@@ -13,10 +13,10 @@ use common::session::Sessions;
 use common::store::{Database, Schema};
 use engines::sqlite::{SqliteBus, SqliteJobs, SqliteStore};
 use payments::StripeConfig;
-use payments::gateway::PaymentGateway;
+use payments::stripe::Stripe;
 
 use crate::config::Config;
-use crate::data::{DataDirectory, EVENTS};
+use crate::data::{DataDirectory, EVENTS, PAYMENTS};
 
 /// Every service, ready to run.
 pub(crate) struct System {
@@ -38,12 +38,13 @@ impl System {
         let jobs = Arc::new(SqliteJobs::open(&data.file("expiration.db"))?);
         let database = |name: &str, schemas: &[&Schema]| open(&data.file(name), schemas, &clock);
         let simulator = || database("stripe-simulator.db", stripe_simulator::SCHEMAS);
-        let (gateway, payments) = gateway(&config.stripe, simulator).await?;
+        let (stripe, payments) = stripe(&config.stripe, simulator).await?;
+        let secrets = config.stripe.webhook_secrets();
         let services = vec![
             auth::service(&database("auth.db", auth::SCHEMAS)?, sessions.clone(), config.auth.clone()),
             tickets::service(&database("tickets.db", tickets::SCHEMAS)?, sessions.clone()),
             orders::service(&database("orders.db", orders::SCHEMAS)?, sessions.clone(), &config.orders),
-            payments::service(&database("payments.db", payments::SCHEMAS)?, sessions, gateway),
+            payments::service(&database(PAYMENTS, payments::SCHEMAS)?, sessions, stripe, secrets),
             expiration::service(jobs, bus.clone(), clock.clone()),
         ];
         Ok(Self { services, bus, payments, data })
@@ -61,13 +62,13 @@ fn open(path: &Path, schemas: &[&Schema], clock: &Arc<dyn Clock>) -> anyhow::Res
     Ok(Database::new(Arc::new(SqliteStore::open(path, schemas)?), clock.clone()))
 }
 
-/// The gateway to Stripe, or to a simulator if there is no key, and a line for the banner that says which.
-async fn gateway(
+/// A client of Stripe, or of a simulator if there is no key, and a line for the banner that says which.
+async fn stripe(
     config: &StripeConfig,
     simulator: impl FnOnce() -> anyhow::Result<Database>,
-) -> anyhow::Result<(Arc<dyn PaymentGateway>, String)> {
+) -> anyhow::Result<(Stripe, String)> {
     if config.stripe_key.is_some() {
-        return Ok((config.gateway()?, format!("Stripe API at {}", config.base())));
+        return Ok((config.stripe()?, format!("Stripe API at {}", config.base())));
     }
     if config.stripe_api_base.is_some() {
         bail!("STRIPE_API_BASE is set but STRIPE_KEY is not; set both, or neither to use the simulator");
@@ -76,8 +77,8 @@ async fn gateway(
     let address =
         stripe_simulator::start(&simulator()?, address).await.context("could not start the Stripe simulator")?;
     let base = format!("http://{address}");
-    let simulator = StripeConfig { stripe_key: Some("sk_test_simulator".into()), stripe_api_base: Some(base.parse()?) };
-    Ok((simulator.gateway()?, format!("Stripe simulator on {base}: no real money moves")))
+    let stripe = Stripe::new(&base.parse()?, &"sk_test_simulator".into())?;
+    Ok((stripe, format!("Stripe simulator on {base}: no real money moves")))
 }
 
 /// Prints the addresses and what to try first.

@@ -121,19 +121,31 @@ impl TryFrom<String> for Title {
     }
 }
 
-/// The price of a ticket: above 0, at most 999,999.99 dollars.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Money")]
+/// The price of a ticket: 0.50 to 999,999.99 dollars, the amounts that Stripe charges
+/// (<https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Price(Money);
 
-impl TryFrom<Money> for Price {
-    type Error = &'static str;
+/// Why an amount is not a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PriceError {
+    #[error("the price is 0")]
+    NotPositive,
+    #[error("the price is below 0.50")]
+    BelowMinimum,
+    #[error("the price is above 999999.99")]
+    TooHigh,
+}
 
-    fn try_from(amount: Money) -> Result<Self, &'static str> {
-        if (1..=99_999_999).contains(&amount.cents()) {
-            Ok(Self(amount))
-        } else {
-            Err("a price is above 0 and at most 999999.99")
+impl TryFrom<Money> for Price {
+    type Error = PriceError;
+
+    fn try_from(amount: Money) -> Result<Self, PriceError> {
+        match amount.cents() {
+            0 => Err(PriceError::NotPositive),
+            1..50 => Err(PriceError::BelowMinimum),
+            50..=99_999_999 => Ok(Self(amount)),
+            100_000_000.. => Err(PriceError::TooHigh),
         }
     }
 }
@@ -163,7 +175,7 @@ mod tests {
         let mut ticket = ticket();
         assert_eq!(ticket.reserve(OrderId::generate(NOW)).unwrap().version, 1);
         assert_eq!(ticket.reserve(OrderId::generate(NOW)), None);
-        let edit = ticket.edit(ticket.user_id, Title("Other".into()), Price(Money::from_cents(1)));
+        let edit = ticket.edit(ticket.user_id, Title("Other".into()), Price(Money::from_cents(50)));
         assert!(matches!(edit, Err(EditError::Reserved)));
         assert_eq!(ticket.version, 1);
     }

@@ -19,8 +19,8 @@ use crate::ids::RecordId;
 
 pub use expiration::ExpirationComplete;
 pub use message::{Announcement, Message};
-pub use orders::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderedTicket, TicketRef};
-pub use payments::PaymentCreated;
+pub use orders::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, OrderedTicket, TicketRef};
+pub use payments::{PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending};
 pub use tickets::{TicketCreated, TicketUpdated};
 
 /// The kind of an event. The bus carries it under this name.
@@ -32,6 +32,8 @@ pub enum Subject {
     TicketUpdated,
     /// `order:created`
     OrderCreated,
+    /// `order:updated`
+    OrderUpdated,
     /// `order:cancelled`
     OrderCancelled,
     /// `order:completed`
@@ -40,18 +42,25 @@ pub enum Subject {
     ExpirationComplete,
     /// `payment:created`
     PaymentCreated,
+    /// `payment:pending`
+    PaymentPending,
+    /// `payment:failed`
+    PaymentFailed,
 }
 
 impl Subject {
     /// All subjects.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::TicketCreated,
         Self::TicketUpdated,
         Self::OrderCreated,
+        Self::OrderUpdated,
         Self::OrderCancelled,
         Self::OrderCompleted,
         Self::ExpirationComplete,
         Self::PaymentCreated,
+        Self::PaymentPending,
+        Self::PaymentFailed,
     ];
 
     /// The name on the bus: `order:created`.
@@ -60,10 +69,13 @@ impl Subject {
             Self::TicketCreated => "ticket:created",
             Self::TicketUpdated => "ticket:updated",
             Self::OrderCreated => "order:created",
+            Self::OrderUpdated => "order:updated",
             Self::OrderCancelled => "order:cancelled",
             Self::OrderCompleted => "order:completed",
             Self::ExpirationComplete => "expiration:complete",
             Self::PaymentCreated => "payment:created",
+            Self::PaymentPending => "payment:pending",
+            Self::PaymentFailed => "payment:failed",
         }
     }
 }

@@ -14,10 +14,10 @@ pub enum OrderStatus {
     /// The buyer's bank requires a further step.
     #[serde(rename = "awaiting:payment")]
     AwaitingPayment,
-    /// Paid for. Final.
+    /// Paid for. Cancelled later only if the payment fails.
     #[serde(rename = "complete")]
     Complete,
-    /// Cancelled by the buyer, or expired. Final.
+    /// Cancelled by the buyer, expired, or its payment failed. Final.
     #[serde(rename = "cancelled")]
     Cancelled,
 }
@@ -71,7 +71,38 @@ impl Event for OrderCreated {
     }
 }
 
-/// An order was cancelled by its buyer or expired.
+/// An order waits for a further step of its buyer, such as 3-D Secure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderUpdated {
+    /// The order.
+    pub id: OrderId,
+    /// The version after the change.
+    pub version: u64,
+    /// Always [`OrderStatus::AwaitingPayment`].
+    pub status: OrderStatus,
+    /// The buyer.
+    pub user_id: UserId,
+    /// When the reservation ends unless the order is paid for.
+    pub expires_at: Timestamp,
+    /// The reserved ticket.
+    pub ticket: OrderedTicket,
+}
+
+impl Event for OrderUpdated {
+    type Id = OrderId;
+    const SUBJECT: Subject = Subject::OrderUpdated;
+
+    fn record_id(&self) -> OrderId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// An order was cancelled: by its buyer, because it expired, or because its payment failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCancelled {

@@ -31,13 +31,24 @@ pub struct Body<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             return Err(ApiError::NotJsonType);
         }
-        let body = timeout(BODY_TIMEOUT, read_body(request.into_body())).await;
-        let body = body.map_err(|_elapsed| ApiError::RequestTimeout)??;
+        let RawBody(body) = RawBody::from_request(request, state).await?;
         parse(&body).map(Self)
+    }
+}
+
+/// Extracts a body as it was received, for example to check its signature.
+pub struct RawBody(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let body = timeout(BODY_TIMEOUT, read_body(request.into_body())).await;
+        body.map_err(|_elapsed| ApiError::RequestTimeout)?.map(Self)
     }
 }
 

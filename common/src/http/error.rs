@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -48,6 +49,9 @@ pub enum ApiError {
     /// 415: the content type is not JSON.
     #[error("Expected application/json")]
     NotJsonType,
+    /// 429: too many of one thing; the client may retry after this time.
+    #[error("Too many requests")]
+    TooManyRequests(Duration),
     /// 503: a dependency is down or the service is overloaded; the client may retry.
     #[error("Something went wrong")]
     Unavailable(#[source] BoxError),
@@ -97,6 +101,7 @@ impl ApiError {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJsonType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -107,6 +112,11 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let error = FieldError { message: self.to_string().into(), field: None };
+        let retry_after = match &self {
+            Self::TooManyRequests(wait) => Some(HeaderValue::from(wait.as_secs().max(1))),
+            Self::Unavailable(_) => Some(RETRY_AFTER),
+            _ => None,
+        };
         let (errors, cause) = match self {
             Self::Invalid(errors) => (errors, None),
             Self::Unavailable(cause) | Self::Internal(cause) => (vec![error], Some(Cause(cause.into()))),
@@ -116,8 +126,8 @@ impl IntoResponse for ApiError {
         if let Some(cause) = cause {
             response.extensions_mut().insert(cause);
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        if let Some(retry_after) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
         }
         response
     }

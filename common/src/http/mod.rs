@@ -10,7 +10,7 @@ mod required;
 mod server;
 mod unread;
 
-pub use body::Body;
+pub use body::{Body, RawBody};
 pub use error::{ApiError, FieldError};
 pub use middleware::with_middleware;
 pub use page::{Page, Paged};

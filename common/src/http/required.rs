@@ -15,6 +15,11 @@ use super::ApiError;
 pub struct Required<T>(Option<T>);
 
 impl<T> Required<T> {
+    /// The value, unless it is absent. For validation rules.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
     /// Returns the value, which a validated field always has.
     ///
     /// # Errors

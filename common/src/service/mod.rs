@@ -18,6 +18,7 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::BoxError;
 use crate::listener::{Listeners, RegisteredListener};
 use crate::store::Database;
 
@@ -43,7 +44,11 @@ pub struct Service {
     pub workers: Vec<Worker>,
     database: Option<Database>,
     probes: Vec<(String, Probe)>,
+    start_checks: Vec<StartCheck>,
 }
+
+/// A check that must succeed before a service starts.
+type StartCheck = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), BoxError>> + Send>;
 
 impl Service {
     /// Creates a service without parts.
@@ -55,6 +60,7 @@ impl Service {
             workers: Vec::new(),
             database: None,
             probes: Vec::new(),
+            start_checks: Vec::new(),
         }
     }
 
@@ -85,6 +91,19 @@ impl Service {
         F: Future<Output = ()> + Send + 'static,
     {
         self.workers.push(Box::new(|stop| Box::pin(worker(stop))));
+        self
+    }
+
+    /// Runs a check before the service starts. Its error stops the start.
+    pub fn check_before_start<F, E>(mut self, check: impl FnOnce() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.start_checks.push(Box::new(|| {
+            let result = check();
+            Box::pin(async move { result.await.map_err(Into::into) })
+        }));
         self
     }
 

@@ -14,6 +14,7 @@ use super::bus::watch_bus;
 use super::probe::Probe;
 use super::{ProcessConfig, Service, Signals, admin};
 use crate::bus::Bus;
+use crate::error::BoxError;
 use crate::http::{serve, with_middleware};
 use crate::outbox::relay;
 
@@ -45,6 +46,14 @@ pub enum StartError {
         variable: &'static str,
         /// The operating system's error.
         source: io::Error,
+    },
+    /// A check of a service failed.
+    #[error("{service} cannot start")]
+    Check {
+        /// The service.
+        service: &'static str,
+        /// What is wrong.
+        source: BoxError,
     },
     /// A signal handler cannot be installed.
     #[error("could not listen for signals")]
@@ -84,7 +93,7 @@ impl Exit {
 ///
 /// If a port or a signal handler is not available.
 pub fn run<'a>(
-    services: Vec<Service>,
+    mut services: Vec<Service>,
     bus: Option<Arc<dyn Bus>>,
     http_port: Option<u16>,
     config: ProcessConfig,
@@ -92,6 +101,11 @@ pub fn run<'a>(
 ) -> BoxFuture<'a, Result<Exit, StartError>> {
     Box::pin(async move {
         let mut signals = Signals::new().map_err(StartError::Signals)?;
+        for service in &mut services {
+            for check in std::mem::take(&mut service.start_checks) {
+                check().await.map_err(|source| StartError::Check { service: service.name, source })?;
+            }
+        }
         let (admin_listener, admin) = listen((config.host, config.admin_port).into(), "ADMIN_PORT").await?;
         let http = match http_port {
             Some(port) => Some(listen((config.host, port).into(), "PORT").await?),

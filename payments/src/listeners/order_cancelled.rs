@@ -2,10 +2,10 @@ use async_trait::async_trait;
 use common::events::OrderCancelled;
 use common::listener::{ListenError, Listener};
 
+use super::follow_order;
 use crate::AppState;
-use crate::settlement::follow_order;
 
-/// Voids or refunds the payment of a cancelled order.
+/// Begins to void or refund the payment of a cancelled order.
 pub(crate) struct OrderCancelledListener;
 
 #[async_trait]

@@ -2,10 +2,10 @@ use async_trait::async_trait;
 use common::events::OrderCompleted;
 use common::listener::{ListenError, Listener};
 
+use super::follow_order;
 use crate::AppState;
-use crate::settlement::follow_order;
 
-/// Captures the payment of a complete order.
+/// Begins to capture the payment of a complete order.
 pub(crate) struct OrderCompletedListener;
 
 #[async_trait]

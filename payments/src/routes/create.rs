@@ -10,8 +10,9 @@ use validator::Validate;
 use crate::AppState;
 use crate::card::CardToken;
 use crate::error::PaymentError;
+use crate::pay::{Paid, pay};
 use crate::payment::{Payment, PaymentStatus};
-use crate::settlement::pay;
+use crate::stripe::ClientSecret;
 
 /// A new payment.
 #[derive(Deserialize, Validate)]
@@ -30,12 +31,19 @@ pub(crate) struct NewPaymentView {
     id: PaymentId,
     order_id: OrderId,
     status: PaymentStatus,
+    /// Lets the buyer's browser finish a payment that requires an action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
 }
 
-impl From<Payment> for NewPaymentView {
-    fn from(payment: Payment) -> Self {
-        let Payment { id, order_id, status, .. } = payment;
-        Self { id, order_id, status }
+impl NewPaymentView {
+    fn new(payment: &Payment, secret: Option<&ClientSecret>) -> Self {
+        Self {
+            id: payment.id,
+            order_id: payment.order_id,
+            status: payment.status,
+            client_secret: secret.map(|secret| secret.expose().to_owned()),
+        }
     }
 }
 
@@ -49,6 +57,10 @@ pub(crate) async fn create_payment(
     let order = app.orders.get_arriving(id).await?.ok_or(PaymentError::UnknownOrder(id))?;
     order.check_buyer(buyer.id).map_err(PaymentError::from)?;
     order.check_payable(app.clock.now()).map_err(PaymentError::from)?;
-    let payment = pay(&app, order, body.token.get()?).await?;
-    Ok((StatusCode::CREATED, Json(payment.into())))
+    Ok(match pay(&app, order, body.token.get()?).await? {
+        Paid::Authorised(payment) => (StatusCode::CREATED, Json(NewPaymentView::new(&payment, None))),
+        Paid::RequiresAction(payment, secret) => {
+            (StatusCode::ACCEPTED, Json(NewPaymentView::new(&payment, Some(&secret))))
+        }
+    })
 }

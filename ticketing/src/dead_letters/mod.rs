@@ -6,13 +6,13 @@ mod with_nats;
 #[cfg(not(feature = "spread"))]
 mod without_nats;
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use common::bus::{Bus, DeadLetter};
 
+use crate::output::{plain, write};
 #[cfg(feature = "spread")]
 use with_nats::Source;
 #[cfg(not(feature = "spread"))]
@@ -148,15 +148,4 @@ fn details(letter: &DeadLetter) -> String {
     lines.map(|(name, value)| format!("{name:9} {}\n", plain(value))).concat()
 }
 
-/// Replaces control characters: the text fits on one line and cannot send commands to the terminal.
-fn plain(text: &str) -> String {
-    text.replace(char::is_control, " ")
-}
 
-fn write(text: &str) -> io::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // The reader closed the pipe, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome,
-    }
-}

@@ -17,7 +17,8 @@ pub(crate) async fn create_ticket(
     Body(body): Body<TicketBody>,
 ) -> Result<(StatusCode, Json<TicketView>), ApiError> {
     let id = TicketId::generate(app.clock.now());
-    let (ticket, event) = Ticket::list(id, seller.id, body.title.get()?, body.price.get()?);
+    let (title, price) = body.into_parts()?;
+    let (ticket, event) = Ticket::list(id, seller.id, title, price);
     app.tickets.insert(&ticket, event).await?;
     Ok((StatusCode::CREATED, Json(ticket.into())))
 }

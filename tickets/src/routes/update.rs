@@ -16,7 +16,8 @@ pub(crate) async fn update_ticket(
     id: PathId<TicketId>,
     Body(body): Body<TicketBody>,
 ) -> Result<Json<TicketView>, ApiError> {
-    let (id, title, price) = (id.known()?, body.title.get()?, body.price.get()?);
+    let id = id.known()?;
+    let (title, price) = body.into_parts()?;
     let edited = app
         .tickets
         .update(id, |ticket| -> Result<_, TicketError> { Ok(ticket.edit(seller.id, title.clone(), price)?) });

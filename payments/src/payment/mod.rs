@@ -1,0 +1,288 @@
+//! Payments: the attempts to pay for orders, as a state machine.
+
+mod observation;
+mod schedule;
+mod status;
+
+use common::clock::Timestamp;
+use common::events::{Announcement, Message, OrderStatus, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending};
+use common::ids::{OrderId, PaymentId, UserId};
+use common::money::Money;
+use common::store::{Entity, Index, IndexKind, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::card::Card;
+use crate::order::OrderCopy;
+
+pub(crate) use status::{InvalidTransition, PaymentStatus};
+
+/// How many attempts an order allows. More would let someone test stolen cards.
+pub(crate) const MAX_ATTEMPTS: u32 = 10;
+
+/// One attempt to pay for an order.
+///
+/// ```text
+/// recorded ─┬─ confirming ─┬─ (requires_action) ── authorised ── capturing ── captured ── refunding ── refunded
+///           │              └─ voiding ─┬─ voided
+///           ├─ declined                └─ declined
+///           └─ voided
+/// ```
+///
+/// Before it is captured, each state may turn to `voiding`. A step that Stripe rejects for good leads to `stuck`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Payment {
+    pub(crate) id: PaymentId,
+    pub(crate) version: u64,
+    pub(crate) order_id: OrderId,
+    /// The buyer.
+    pub(crate) user_id: UserId,
+    /// Counts the attempts to pay for the order, from 1. Unique for an order.
+    #[serde(default)]
+    attempt: u32,
+    pub(crate) status: PaymentStatus,
+    #[serde(with = "common::money::as_cents")]
+    pub(crate) amount: Money,
+    /// The card, once Stripe returns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) card: Option<Card>,
+    /// The PaymentIntent, `pi_…`, once it exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stripe_id: Option<String>,
+    /// The order, while the payment is in flight or holds money. A unique index over this field limits an order to one
+    /// such payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    live_order_id: Option<OrderId>,
+    /// Why the bank declined the card, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decline_code: Option<String>,
+    /// Set while something remains to be done. An index over this field finds the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsettled: Option<Unsettled>,
+    /// When to take the next step. While a task works on the payment, when its lease ends.
+    #[serde(default = "schedule::at_once")]
+    next_attempt_at: Timestamp,
+    /// Whether a task works on the payment.
+    #[serde(default)]
+    claimed: bool,
+    /// How often a task has begun the current step.
+    #[serde(default)]
+    tries: u32,
+    /// How often Stripe has rejected the current step.
+    #[serde(default)]
+    rejections: u32,
+    pub(crate) attempted_at: Timestamp,
+}
+
+/// Marks a payment for which something remains to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Unsettled {
+    Yes,
+}
+
+/// The event that announces a change of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PaymentEvent {
+    None,
+    Created(PaymentCreated),
+    Pending(PaymentPending),
+    Failed(PaymentFailed),
+}
+
+impl Announcement for PaymentEvent {
+    fn into_message(self) -> Result<Option<Message>, serde_json::Error> {
+        match self {
+            Self::None => Ok(None),
+            Self::Created(event) => event.into_message(),
+            Self::Pending(event) => event.into_message(),
+            Self::Failed(event) => event.into_message(),
+        }
+    }
+}
+
+impl Entity for Payment {
+    type Id = PaymentId;
+    const SCHEMA: &'static Schema = &Schema {
+        collection: "payments",
+        indexes: &[
+            Index { name: "payments_by_order", fields: &[Payment::ORDER], kind: IndexKind::Plain },
+            Index { name: "payments_by_status", fields: &[Payment::STATUS], kind: IndexKind::Plain },
+            Index { name: "payments_by_intent", fields: &[Payment::INTENT], kind: IndexKind::Plain },
+            Index { name: "payments_unsettled", fields: &[Payment::UNSETTLED], kind: IndexKind::Plain },
+            Index { name: "payments_by_live_order", fields: &[Payment::LIVE_ORDER], kind: IndexKind::Unique },
+            Index { name: "payments_by_attempt", fields: &[Payment::ORDER, "attempt"], kind: IndexKind::Unique },
+        ],
+        ids: &[Payment::ORDER, "userId", Payment::LIVE_ORDER],
+        times: &["attemptedAt", "nextAttemptAt"],
+    };
+
+    fn id(&self) -> PaymentId {
+        self.id
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Payment {
+    pub(crate) const ORDER: &'static str = "orderId";
+    const LIVE_ORDER: &'static str = "liveOrderId";
+    pub(crate) const STATUS: &'static str = "status";
+    pub(crate) const INTENT: &'static str = "stripeId";
+    pub(crate) const UNSETTLED: &'static str = "unsettled";
+    /// The value of [`UNSETTLED`](Self::UNSETTLED).
+    pub(crate) const YES: &'static str = "yes";
+
+    /// Records an attempt before Stripe learns of it. The caller works on it.
+    pub(crate) fn record(order: &OrderCopy, attempt: u32, now: Timestamp) -> Self {
+        Self {
+            id: PaymentId::generate(now),
+            version: 0,
+            order_id: order.id,
+            user_id: order.user_id,
+            attempt,
+            status: PaymentStatus::Recorded,
+            amount: order.price,
+            card: None,
+            stripe_id: None,
+            live_order_id: Some(order.id),
+            decline_code: None,
+            unsettled: Some(Unsettled::Yes),
+            next_attempt_at: now.plus(schedule::LEASE),
+            claimed: true,
+            tries: 1,
+            rejections: 0,
+            attempted_at: now,
+        }
+    }
+
+    /// Records the intent that is about to be confirmed.
+    pub(crate) fn confirm(&mut self, intent: String, now: Timestamp) -> Result<(), InvalidTransition> {
+        self.require(PaymentStatus::Recorded)?;
+        self.stripe_id = Some(intent);
+        self.proceed(PaymentStatus::Confirming, now);
+        Ok(())
+    }
+
+    /// Ends a payment whose intent Stripe refused to create.
+    pub(crate) fn reject(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
+        self.require(PaymentStatus::Recorded)?;
+        self.proceed(PaymentStatus::Declined, now);
+        Ok(())
+    }
+
+    /// Ends a payment that was interrupted before its intent was recorded. Only a confirmed intent holds money, and only
+    /// a recorded one is confirmed.
+    pub(crate) fn abandon(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
+        self.require(PaymentStatus::Recorded)?;
+        self.proceed(PaymentStatus::Voided, now);
+        Ok(())
+    }
+
+    /// Takes over an intent that was created for this payment and not recorded, in order to end it.
+    pub(crate) fn adopt(&mut self, intent: String, now: Timestamp) {
+        if self.stripe_id.is_none() && self.status.is_ended() {
+            self.stripe_id = Some(intent);
+            self.hand_over(PaymentStatus::Voiding, now);
+        }
+    }
+
+    /// Follows the order's end: captures, or releases what is held.
+    pub(crate) fn follow(&mut self, order: OrderStatus, now: Timestamp) -> Result<(), InvalidTransition> {
+        use PaymentStatus as S;
+        match (order, self.status) {
+            (OrderStatus::Complete, S::Authorised) => self.hand_over(S::Capturing, now),
+            (OrderStatus::Complete, S::Recorded | S::Confirming | S::RequiresAction | S::Voiding) => {
+                return Err(InvalidTransition(self.status));
+            }
+            (OrderStatus::Cancelled, S::Recorded) => self.hand_over(S::Voided, now),
+            (OrderStatus::Cancelled, S::Captured) => self.hand_over(S::Refunding, now),
+            (
+                OrderStatus::Cancelled,
+                S::Confirming | S::RequiresAction | S::Authorised | S::Capturing | S::Stuck,
+            ) => self.hand_over(S::Voiding, now),
+            (OrderStatus::Cancelled, S::Voiding | S::Refunding | S::Voided | S::Declined | S::Refunded)
+            | (
+                OrderStatus::Complete,
+                S::Capturing | S::Captured | S::Refunding | S::Refunded | S::Stuck | S::Voided | S::Declined,
+            )
+            | (OrderStatus::Created | OrderStatus::AwaitingPayment, _) => {}
+        }
+        Ok(())
+    }
+
+    /// Refunds a captured payment on behalf of the staff. Does nothing if that has been done.
+    pub(crate) fn refund(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
+        match self.status {
+            PaymentStatus::Captured => self.hand_over(PaymentStatus::Refunding, now),
+            PaymentStatus::Refunding | PaymentStatus::Refunded => {}
+            PaymentStatus::Recorded
+            | PaymentStatus::Confirming
+            | PaymentStatus::RequiresAction
+            | PaymentStatus::Authorised
+            | PaymentStatus::Capturing
+            | PaymentStatus::Voiding
+            | PaymentStatus::Voided
+            | PaymentStatus::Declined
+            | PaymentStatus::Stuck => return Err(InvalidTransition(self.status)),
+        }
+        Ok(())
+    }
+
+    /// The idempotency key of an operation. It differs after each claim, because a task that begins a step again reads
+    /// Stripe's state first.
+    pub(crate) fn key(&self, operation: &str) -> String {
+        format!("{}-{operation}-{}", self.id, self.version)
+    }
+
+    /// The PaymentIntent of a payment that has one.
+    pub(crate) fn intent(&self) -> Result<&str, InvalidTransition> {
+        self.stripe_id.as_deref().ok_or(InvalidTransition(self.status))
+    }
+
+    fn require(&self, status: PaymentStatus) -> Result<(), InvalidTransition> {
+        if self.status == status { Ok(()) } else { Err(InvalidTransition(self.status)) }
+    }
+
+    /// Enters a state and keeps the claim.
+    fn proceed(&mut self, status: PaymentStatus, now: Timestamp) {
+        self.enter(status);
+        (self.claimed, self.tries, self.next_attempt_at) = (self.is_unsettled(), 1, now.plus(schedule::LEASE));
+    }
+
+    /// Enters a state that another task continues from, at once.
+    fn hand_over(&mut self, status: PaymentStatus, now: Timestamp) {
+        self.enter(status);
+        (self.claimed, self.tries, self.next_attempt_at) = (false, 0, now);
+    }
+
+    fn enter(&mut self, status: PaymentStatus) {
+        self.version += 1;
+        self.status = status;
+        self.rejections = 0;
+        self.unsettled = status.is_unsettled().then_some(Unsettled::Yes);
+        if status.is_ended() {
+            self.live_order_id = None;
+        }
+    }
+
+    /// Ends a payment whose intent is canceled.
+    fn end_released(&mut self, now: Timestamp) {
+        let ended = if self.decline_code.is_some() { PaymentStatus::Declined } else { PaymentStatus::Voided };
+        self.proceed(ended, now);
+    }
+
+    fn created(&self, stripe_id: String) -> PaymentEvent {
+        PaymentEvent::Created(PaymentCreated { id: self.id, order_id: self.order_id, stripe_id })
+    }
+
+    fn pending(&self) -> PaymentEvent {
+        PaymentEvent::Pending(PaymentPending { id: self.id, order_id: self.order_id })
+    }
+
+    fn failed(&self, reason: PaymentFailure) -> PaymentEvent {
+        PaymentEvent::Failed(PaymentFailed { id: self.id, order_id: self.order_id, reason })
+    }
+}
