@@ -1,0 +1,76 @@
+//! A model of the orders service, for one order.
+
+use common::events::{
+    OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, Subject, TicketRef,
+};
+use serde_json::Value;
+use testing::builders::order_updated;
+
+/// An event that the payments service has not acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) enum OrderEvent {
+    Created(OrderCreated),
+    Updated(OrderUpdated),
+    Cancelled(OrderCancelled),
+    Completed(OrderCompleted),
+}
+
+/// The order, and its events on their way.
+pub(crate) struct Orders {
+    pub(crate) order: OrderCreated,
+    pub(crate) status: OrderStatus,
+    version: u64,
+    pub(crate) events: Vec<OrderEvent>,
+    /// Whether an order whose payment cannot be captured is kept.
+    keep: bool,
+    /// Whether a complete order was kept although its payment had failed.
+    pub(crate) is_kept_unpaid: bool,
+}
+
+impl Orders {
+    pub(crate) fn new(order: OrderCreated, keep: bool) -> Self {
+        let events = vec![OrderEvent::Created(order.clone())];
+        Self { order, status: OrderStatus::Created, version: 0, events, keep, is_kept_unpaid: false }
+    }
+
+    /// Handles an event of the payments service, perhaps not for the first time.
+    pub(crate) fn handle(&mut self, subject: Subject, payload: &Value) {
+        match subject {
+            Subject::PaymentCreated if self.is_open() => {
+                self.advance(OrderStatus::Complete);
+                let (id, ticket) = (self.order.id, TicketRef { id: self.order.ticket.id });
+                self.events.push(OrderEvent::Completed(OrderCompleted { id, version: self.version, ticket }));
+            }
+            Subject::PaymentPending if self.status == OrderStatus::Created => {
+                self.advance(OrderStatus::AwaitingPayment);
+                let event = OrderUpdated { version: self.version, ..order_updated(&self.order) };
+                self.events.push(OrderEvent::Updated(event));
+            }
+            Subject::PaymentFailed if self.keep && payload["reason"] == "capture_failed" => self.is_kept_unpaid = true,
+            Subject::PaymentFailed if self.status != OrderStatus::Cancelled => self.mark_cancelled(),
+            _ => {}
+        }
+    }
+
+    /// The buyer cancels, or the order expires.
+    pub(crate) fn cancel(&mut self) {
+        if self.is_open() {
+            self.mark_cancelled();
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.status, OrderStatus::Created | OrderStatus::AwaitingPayment)
+    }
+
+    fn mark_cancelled(&mut self) {
+        self.advance(OrderStatus::Cancelled);
+        let (id, ticket) = (self.order.id, TicketRef { id: self.order.ticket.id });
+        self.events.push(OrderEvent::Cancelled(OrderCancelled { id, version: self.version, ticket }));
+    }
+
+    fn advance(&mut self, status: OrderStatus) {
+        self.status = status;
+        self.version += 1;
+    }
+}
