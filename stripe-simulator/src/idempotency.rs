@@ -10,6 +10,8 @@ pub(crate) const LIFETIME: Duration = Duration::from_hours(24);
 /// What identifies a request, so that a retry of it can be recognised.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestIdentity {
+    /// `req_…`. A retry has another one.
+    pub(crate) id: String,
     /// The `Idempotency-Key` header. Without one, a request is never a retry.
     pub(crate) key: Option<String>,
     /// A hash of the endpoint and the parameters.

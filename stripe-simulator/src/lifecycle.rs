@@ -68,7 +68,7 @@ pub(crate) enum Action {
 /// Why the state of an intent does not allow an action.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("an intent with status {} does not allow to {action:?}", .intent.status.name())]
+    #[error("status {} does not allow this action", .intent.status.name())]
     UnexpectedStatus { action: Action, intent: Box<Intent> },
     #[error("the intent has no payment method")]
     NoPaymentMethod(Box<Intent>),

@@ -30,8 +30,10 @@ pub(crate) struct StripeRequest {
 pub(crate) struct ObjectId(pub(crate) String);
 
 /// What the middleware found out about a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
+    /// `req_…`.
+    pub(crate) request_id: String,
     pub(crate) operation: Operation,
     /// Concerns the work of a request that changes something.
     pub(crate) fault: Option<Fault>,
@@ -42,8 +44,10 @@ impl<S: Send + Sync> FromRequest<S> for StripeRequest {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, StripeError> {
         let endpoint = request.uri().path().to_owned();
-        let found = request.extensions().get::<Found>().copied();
-        let found = found.unwrap_or(Found { operation: Operation::Any, fault: None });
+        let found = request.extensions().get::<Found>().cloned();
+        // Never absent: each route has the middleware.
+        let unknown = || Found { request_id: String::new(), operation: Operation::Any, fault: None };
+        let found = found.unwrap_or_else(unknown);
         let key = if request.method() == Method::POST { idempotency_key(request.headers())? } else { None };
         let has_body = request.headers().contains_key(header::CONTENT_TYPE);
         // Clients send no content type with an empty body.
@@ -59,7 +63,7 @@ impl<S: Send + Sync> FromRequest<S> for StripeRequest {
         }
         let parameters = Parameters(parameters);
         let fingerprint = parameters.fingerprint(&endpoint);
-        let identity = RequestIdentity { key, fingerprint };
+        let identity = RequestIdentity { id: found.request_id, key, fingerprint };
         Ok(Self { parameters, call: Call { identity, operation: found.operation, fault: found.fault } })
     }
 }

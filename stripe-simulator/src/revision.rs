@@ -132,7 +132,7 @@ impl Revision {
 
     /// Adds the request, and the reply to it if it has a key.
     pub(crate) fn with_request(mut self, request: &RequestIdentity, reply: &Reply) -> Self {
-        self.request = Some(RequestRef { id: format!("req_{}", self.id), idempotency_key: request.key.clone() });
+        self.request = Some(RequestRef { id: request.id.clone(), idempotency_key: request.key.clone() });
         if let Some(key) = &request.key {
             self.idempotency_key = Some(key.clone());
             self.fingerprint = Some(request.fingerprint.clone());
@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn the_schema_names_existing_fields() {
         let now = Timestamp::from_millis(0);
-        let request = RequestIdentity { key: Some("k".to_owned()), fingerprint: "f".to_owned() };
+        let request =
+            RequestIdentity { id: "req_1".to_owned(), key: Some("k".to_owned()), fingerprint: "f".to_owned() };
         let reply = Reply { status: 200, body: String::new() };
         let mut revision = Revision::new(IntentId::generate(now), now).with_request(&request, &reply);
         revision.position = Some("1/0".to_owned());

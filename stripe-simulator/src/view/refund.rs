@@ -18,7 +18,6 @@ pub(crate) fn refund(intent: &Intent) -> Value {
         "currency": intent.terms.currency,
         "destination_details": {
             "card": {
-                "reference": null,
                 "reference_status": "pending",
                 "reference_type": "acquirer_reference_number",
                 "type": "refund",

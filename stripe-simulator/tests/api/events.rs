@@ -36,13 +36,15 @@ async fn each_change_is_an_event() {
 #[tokio::test]
 async fn an_event_shows_the_object_as_it_was_and_the_request() {
     let stripe = Stripe::new();
-    let intent = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200);
+    let reply = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await;
+    let request_id = reply.headers["request-id"].clone();
+    let intent = reply.expect(200);
     stripe.post(&format!("{PATH}/{}/cancel", intent["id"].as_str().unwrap()), "").await.expect(200);
     let events = stripe.get("/v1/events").await.expect(200);
     let event = &events["data"][1];
     assert_eq!(event["type"], "payment_intent.amount_capturable_updated");
     assert_eq!(event["data"]["object"], intent);
-    assert_eq!(event["request"]["idempotency_key"], "k");
+    assert_eq!(event["request"], serde_json::json!({"id": request_id.to_str().unwrap(), "idempotency_key": "k"}));
     assert_eq!(
         (&event["object"], &event["livemode"], &event["pending_webhooks"]),
         (&"event".into(), &false.into(), &0.into())

@@ -10,6 +10,7 @@ mod idempotency;
 mod lists;
 mod restart;
 mod states;
+mod tcp;
 mod webhooks;
 
 use axum::Router;
