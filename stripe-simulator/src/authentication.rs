@@ -1,4 +1,4 @@
-//! Authentication by API key: every secret test key is valid.
+//! Authentication by API key: each secret or restricted test key is valid, except [`INVALID`].
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -9,15 +9,23 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::error::StripeError;
 
-const PREFIX: &str = "sk_test_";
+const PREFIXES: [&str; 2] = ["sk_test_", "rk_test_"];
 
-/// Rejects requests without a secret test key.
+/// Refused, so that a wrong key can be tried.
+const INVALID: &str = "sk_test_invalid";
+
+/// Rejects requests without a valid key.
 pub(crate) async fn require_key(request: Request, next: Next) -> Response {
     match key(request.headers()) {
-        Some(key) if key.len() > PREFIX.len() && key.starts_with(PREFIX) => next.run(request).await,
+        Some(key) if is_valid(&key) => next.run(request).await,
         Some(key) => StripeError::invalid_key(&key).into_response(),
         None => StripeError::no_key().into_response(),
     }
+}
+
+fn is_valid(key: &str) -> bool {
+    let has_prefix = |prefix| key.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    key != INVALID && PREFIXES.into_iter().any(has_prefix)
 }
 
 /// Reads the key from `Bearer <key>` or `Basic <base64 of key:>`.

@@ -1,58 +1,53 @@
-//! PaymentIntents and their transitions: <https://docs.stripe.com/payments/paymentintents/lifecycle>.
+//! PaymentIntents: <https://docs.stripe.com/api/payment_intents/object>. `lifecycle.rs` has their transitions.
 
 use std::collections::BTreeMap;
 
 use common::clock::Timestamp;
 use common::ids::IntentId;
-use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
 
-use crate::card::TestCard;
-use crate::idempotency::{KeyReused, RequestIdentity};
+use crate::card::{Failure, TestCard};
+use crate::fault::CardFault;
 
-/// A PaymentIntent.
-///
-/// It stores the steps that led to its status, not the status, each with the request that caused it. So a retry gets
-/// the intent as it was after the original request, and an idempotency key is stored in the same write as its effect.
+/// How long an authorisation lasts, in seconds: seven days.
+const HOLD_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+/// A PaymentIntent. Times are Unix times in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Intent {
     pub(crate) id: IntentId,
-    pub(crate) version: u64,
+    /// The number of changes since the creation.
+    pub(crate) sequence: u64,
+    pub(crate) terms: Terms,
+    pub(crate) created: i64,
+    pub(crate) status: IntentStatus,
+    /// The payment method to confirm with, or that it was confirmed with.
+    pub(crate) payment_method: Option<PaymentMethod>,
+    /// How many payment methods there have been.
+    pub(crate) payment_methods: u32,
+    /// The latest charge.
+    pub(crate) charge: Option<Charge>,
+    /// How many charges there have been.
+    pub(crate) charges: u32,
+    pub(crate) last_error: Option<PaymentError>,
+    pub(crate) cancellation: Option<Cancellation>,
+}
+
+/// What the creation of an intent asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Terms {
     /// In the currency's smallest unit.
     pub(crate) amount: u64,
     pub(crate) currency: String,
     pub(crate) capture_method: CaptureMethod,
-    pub(crate) card: TestCard,
+    /// Whether Stripe chooses the types of payment methods, and whether these may redirect.
+    pub(crate) automatic: Option<Redirects>,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) description: Option<String>,
-    /// Unix time in seconds.
-    pub(crate) created: i64,
-    /// The key of the request that created the intent. A unique index allows one intent per key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) idempotency_key: Option<String>,
-    pub(crate) fingerprint: String,
-    pub(crate) steps: Vec<Step>,
-}
-
-/// A change to an intent after its creation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Step {
-    pub(crate) action: Action,
-    /// Unix time in seconds.
-    pub(crate) at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) idempotency_key: Option<String>,
-    pub(crate) fingerprint: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Action {
-    Capture,
-    Cancel,
-    Refund,
+    pub(crate) statement_descriptor: Option<String>,
+    pub(crate) statement_descriptor_suffix: Option<String>,
 }
 
 /// When the authorised money is captured.
@@ -64,39 +59,107 @@ pub(crate) enum CaptureMethod {
     Manual,
 }
 
+/// Whether payment methods may redirect the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Redirects {
+    Always,
+    Never,
+}
+
 /// The state of an intent. A refund does not change it: the intent stays succeeded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum IntentStatus {
     RequiresPaymentMethod,
+    RequiresConfirmation,
+    RequiresAction,
+    Processing,
     RequiresCapture,
     Succeeded,
     Canceled,
 }
 
-/// Why the state of an intent does not allow an action.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TransitionError {
-    #[error("the status of intent {} does not allow this action", .intent.id)]
-    InvalidStatus { action: Action, intent: Box<Intent> },
-    #[error("charge {charge_id} has already been refunded")]
-    AlreadyRefunded { charge_id: String },
+/// A card that is attached to an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentMethod {
+    pub(crate) id: String,
+    pub(crate) card: TestCard,
+    pub(crate) fault: Option<CardFault>,
+    pub(crate) created: i64,
 }
 
-impl Entity for Intent {
-    type Id = IntentId;
-    const SCHEMA: &'static Schema = &Schema {
-        collection: "intents",
-        indexes: &[Index { name: "intents_by_idempotency_key", fields: &["idempotencyKey"], kind: IndexKind::Unique }],
-        ids: &[],
-        times: &[],
-    };
+/// An attempt to move money.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Charge {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) payment_method: PaymentMethod,
+    pub(crate) state: ChargeState,
+    pub(crate) refund: Option<Refund>,
+    /// When the payment was disputed.
+    pub(crate) disputed: Option<i64>,
+}
 
-    fn id(&self) -> IntentId {
-        self.id
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ChargeState {
+    Pending,
+    Failed(Failure),
+    /// Authorised at this time and not captured.
+    Authorised(i64),
+    /// The authorisation was released.
+    Voided,
+    Captured,
+}
+
+/// A refund of the whole amount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Refund {
+    pub(crate) id: String,
+    pub(crate) created: i64,
+    pub(crate) reason: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// The failure of the last attempt to pay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PaymentError {
+    pub(crate) failure: Failure,
+    pub(crate) charge: Option<String>,
+    pub(crate) payment_method: PaymentMethod,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cancellation {
+    pub(crate) at: i64,
+    pub(crate) reason: Option<String>,
+}
+
+impl IntentStatus {
+    /// The status in the API.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RequiresPaymentMethod => "requires_payment_method",
+            Self::RequiresConfirmation => "requires_confirmation",
+            Self::RequiresAction => "requires_action",
+            Self::Processing => "processing",
+            Self::RequiresCapture => "requires_capture",
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+        }
     }
+}
 
-    fn version(&self) -> u64 {
-        self.version
+impl Charge {
+    /// Whether the money went back, or was never taken from a released authorisation.
+    pub(crate) fn is_refunded(&self) -> bool {
+        self.refund.is_some() || self.state == ChargeState::Voided
     }
 }
 
@@ -111,84 +174,21 @@ impl Intent {
         format!("pi_{}", self.id)
     }
 
-    /// The id of the charge. Each intent has exactly one; it failed if the card was declined.
-    pub(crate) fn charge_id(&self) -> String {
-        format!("ch_{}", self.id)
+    /// The fault of its card.
+    pub(crate) fn card_fault(&self) -> Option<CardFault> {
+        self.payment_method.as_ref().and_then(|method| method.fault)
     }
 
-    pub(crate) fn status(&self) -> IntentStatus {
-        match self.steps.last().map(|step| step.action) {
-            Some(Action::Cancel) => IntentStatus::Canceled,
-            Some(Action::Capture | Action::Refund) => IntentStatus::Succeeded,
-            None if self.card.decline().is_some() => IntentStatus::RequiresPaymentMethod,
-            None => match self.capture_method {
-                CaptureMethod::Manual => IntentStatus::RequiresCapture,
-                CaptureMethod::Automatic | CaptureMethod::AutomaticAsync => IntentStatus::Succeeded,
-            },
+    /// When the authorisation lapses, if there is one.
+    pub(crate) fn lapses_at(&self) -> Option<i64> {
+        match self.charge.as_ref()?.state {
+            ChargeState::Authorised(at) => Some(at.saturating_add(HOLD_SECONDS)),
+            ChargeState::Pending | ChargeState::Failed(_) | ChargeState::Voided | ChargeState::Captured => None,
         }
     }
 
-    /// When the action was taken, if it was.
-    pub(crate) fn taken_at(&self, action: Action) -> Option<i64> {
-        self.steps.iter().find(|step| step.action == action).map(|step| step.at)
-    }
-
-    /// The intent as it was when created, if this request is a retry of its creation.
-    pub(crate) fn replay_creation(&self, request: &RequestIdentity) -> Result<Option<Self>, KeyReused> {
-        Ok(self.is_creation_retried_by(request)?.then(|| self.after_steps(0)))
-    }
-
-    /// The intent as it was after the step this request is a retry of, if there is one.
-    pub(crate) fn replay_step(&self, request: &RequestIdentity) -> Result<Option<Self>, KeyReused> {
-        // Fails if the key is the creation's: creating is another endpoint.
-        self.is_creation_retried_by(request)?;
-        for (index, step) in self.steps.iter().enumerate() {
-            if request.is_retry_of(step.idempotency_key.as_deref(), &step.fingerprint)? {
-                return Ok(Some(self.after_steps(index + 1)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes the action if the intent's state allows it.
-    pub(crate) fn take(
-        &mut self,
-        action: Action,
-        now: Timestamp,
-        request: &RequestIdentity,
-    ) -> Result<(), TransitionError> {
-        self.check(action)?;
-        self.steps.push(Step {
-            action,
-            at: now.as_secs(),
-            idempotency_key: request.key.clone(),
-            fingerprint: request.fingerprint.clone(),
-        });
-        self.version += 1;
-        Ok(())
-    }
-
-    fn check(&self, action: Action) -> Result<(), TransitionError> {
-        use IntentStatus::{Canceled, RequiresCapture, RequiresPaymentMethod, Succeeded};
-        match (action, self.status()) {
-            (Action::Capture, RequiresCapture) | (Action::Cancel, RequiresCapture | RequiresPaymentMethod) => Ok(()),
-            (Action::Refund, Succeeded) if self.taken_at(Action::Refund).is_none() => Ok(()),
-            (Action::Refund, Succeeded) => Err(TransitionError::AlreadyRefunded { charge_id: self.charge_id() }),
-            (Action::Capture, RequiresPaymentMethod | Succeeded | Canceled)
-            | (Action::Cancel, Succeeded | Canceled)
-            | (Action::Refund, RequiresPaymentMethod | RequiresCapture | Canceled) => {
-                Err(TransitionError::InvalidStatus { action, intent: Box::new(self.clone()) })
-            }
-        }
-    }
-
-    fn is_creation_retried_by(&self, request: &RequestIdentity) -> Result<bool, KeyReused> {
-        request.is_retry_of(self.idempotency_key.as_deref(), &self.fingerprint)
-    }
-
-    fn after_steps(&self, count: usize) -> Self {
-        let mut earlier = self.clone();
-        earlier.steps.truncate(count);
-        earlier
+    /// Whether the authorisation has lapsed and the intent does not show it yet.
+    pub(crate) fn is_lapsed(&self, now: Timestamp) -> bool {
+        self.lapses_at().is_some_and(|at| now.as_secs() >= at)
     }
 }

@@ -2,82 +2,111 @@
 //!
 //! It follows Stripe's API reference (<https://docs.stripe.com/api>) for these requests, form-encoded in, JSON out:
 //!
-//! - `POST /v1/payment_intents`: `amount`, `currency`, `payment_method=pm_card_visa` or
-//!   `payment_method_data[type]=card` with `payment_method_data[card][token]=tok_visa`, `confirm=true`,
-//!   `capture_method`, `metadata[…]`, `description`, `expand[]=latest_charge`
-//! - `GET /v1/payment_intents/{id}`, `POST …/capture`, `POST …/cancel`, `POST /v1/refunds` (`payment_intent`)
-//! - authentication with any secret test key (`sk_test_…`), as bearer token or as basic user name
-//! - `Idempotency-Key`: a retry gets the original reply, marked `Idempotent-Replayed: true`; the same key with other
-//!   parameters is an `idempotency_error`
-//! - test cards of <https://docs.stripe.com/testing> (see `card.rs`), including declined ones
+//! - `POST /v1/payment_intents`, `GET /v1/payment_intents`, `GET /v1/payment_intents/{id}`, `POST …/{id}/confirm`,
+//!   `…/capture`, `…/cancel`
+//! - `POST /v1/refunds`, `GET /v1/refunds`, `GET /v1/events`, `GET /v1/events/{id}`
+//! - authentication with any test key (`sk_test_…`, `rk_test_…`), as bearer token or as basic user name;
+//!   `sk_test_invalid` is refused
+//! - `Idempotency-Key`: see <https://docs.stripe.com/api/idempotent_requests>. Failures are stored too; keys expire
+//!   after 24 hours
+//! - test cards of <https://docs.stripe.com/testing> as `tok_NAME` or `pm_card_NAME`: `visa`, `mastercard`, `amex`,
+//!   `unknownBrand`, `chargeDeclined`, `chargeDeclinedInsufficientFunds`, `chargeDeclinedExpiredCard`,
+//!   `threeDSecure2Required`, `authenticationRequired`, `processing`, `createDispute`. Two forms are the simulator's
+//!   own: a token `tok_NAME_once_ANYTHING` works once, and `visa_OPERATION_FAULT` makes the first call of that operation
+//!   on its intent fail
 //!
-//! Limits:
+//! # Control
 //!
-//! - Intents are confirmed when created, and captured and refunded in full.
-//! - No customers, webhooks, 3-D Secure, fees or minimum amounts.
+//! Under `/_simulator`, JSON in and out, without a key:
+//!
+//! - `POST /faults` with `operation` (`create`, `confirm`, `capture`, `cancel`, `refund`, `retrieve`, `list`, `any`),
+//!   `fault` and optionally `skip`, `times`, `everyNth`, `delayMs` makes coming calls fail. `GET` lists the rules,
+//!   `DELETE` removes them. Rules end with the process. The faults: `error` (500, no work), `errorAfter` (work, then
+//!   500), `lostResponse` (work, then the connection breaks), `closed` (the connection breaks), `rateLimited` (429),
+//!   `conflict` (409), `delay`
+//! - `POST /payment_intents/{id}/{action}` does what a person or a bank does: `authenticate`, `fail_authentication`,
+//!   `settle`, `fail`, `cancel`, `capture`, `refund`, `dispute`, `lapse`
+//! - `PUT /webhooks` with `url`, `secret` and optionally `delayMs`, `copies`, `order` (`oldest`, `newest`), `paused`
+//!   sets where events are delivered to. `GET` shows it, `DELETE` removes it
+//!
+//! # Limits
+//!
+//! - Payments are captured and refunded in full. No customers, payouts or fees.
+//! - Only cards, which never redirect, so that `return_url` is accepted and not required.
 //! - Unknown parameters are rejected, as Stripe does, so nothing is silently ignored.
-//! - All API keys share one account.
-//! - Idempotency keys never expire. Reuse is detected between creations and within one intent, not between steps of
-//!   different intents. A request that fails without changing anything does not use up its key.
+//! - All API keys share one account. The minimum amount is that of US dollars.
+//! - Events happen when the simulator notices: that an authorisation lapsed, when its intent is next read.
+//! - One process at a time may use a database.
 //!
-//! Replies survive a crash: each is sent only after its write is durable. The idempotency key is part of that write, so
-//! a key never creates two intents.
+//! Replies survive a crash: each is sent only after its write is durable. A change, its events, the idempotency key and
+//! the reply are one write, so that a key never has two effects.
 
+mod app;
 mod authentication;
 mod card;
 mod error;
+mod execute;
+mod fault;
+mod fields;
 mod idempotency;
 mod intent;
+mod journal;
+mod lifecycle;
 mod parameters;
 mod reply;
+mod revision;
 mod routes;
 mod view;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::middleware;
-use axum::routing::{get, post};
-use common::clock::Clock;
 use common::http::serve;
-use common::store::{Collection, Database, Entity, Schema};
+use common::store::{Database, Entity, Schema};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use intent::Intent;
+use app::AppState;
+use revision::Revision;
+use webhooks::StoredEndpoint;
+
+pub use webhooks::{Endpoint, EndpointError, Order, sign};
 
 /// The collections of the simulator.
-pub const SCHEMAS: &[&Schema] = &[Intent::SCHEMA];
+pub const SCHEMAS: &[&Schema] = &[Revision::SCHEMA, StoredEndpoint::SCHEMA];
 
-/// The state shared by all handlers.
-#[derive(Clone)]
-struct AppState {
-    intents: Collection<Intent>,
-    clock: Arc<dyn Clock>,
+/// What can be set when the simulator starts.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Delays each API call.
+    pub delay: Duration,
+    /// Replaces the stored webhook endpoint.
+    pub webhook: Option<Endpoint>,
 }
 
-/// Creates the API on a database opened with [`SCHEMAS`].
+/// Creates the API on a database opened with [`SCHEMAS`]. It delivers no events.
 pub fn router(database: &Database) -> Router {
-    let app = AppState { intents: database.collection(), clock: database.clock().clone() };
-    Router::new()
-        .route("/v1/payment_intents", post(routes::create_intent))
-        .route("/v1/payment_intents/{id}", get(routes::find_intent))
-        .route("/v1/payment_intents/{id}/capture", post(routes::capture_intent))
-        .route("/v1/payment_intents/{id}/cancel", post(routes::cancel_intent))
-        .route("/v1/refunds", post(routes::create_refund))
-        .fallback(routes::unrecognised)
-        .method_not_allowed_fallback(routes::unrecognised)
-        .layer(middleware::from_fn(authentication::require_key))
-        .with_state(app)
+    routes::router(AppState::new(database, Duration::ZERO))
 }
 
-/// Serves the API in the background until the process exits. Returns the bound address, with the actual port if it was
-/// 0.
+/// Like [`start_with`], with the default settings.
 pub async fn start(database: &Database, address: SocketAddr) -> io::Result<SocketAddr> {
+    start_with(database, address, Settings::default()).await
+}
+
+/// Serves the API and delivers events in the background until the process exits. Returns the bound address, with the
+/// actual port if it was 0.
+pub async fn start_with(database: &Database, address: SocketAddr, settings: Settings) -> io::Result<SocketAddr> {
+    let app = AppState::new(database, settings.delay);
+    if let Some(endpoint) = settings.webhook {
+        app.journal.endpoints().set(Some(endpoint)).await.map_err(io::Error::other)?;
+    }
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    tokio::spawn(serve(listener, router(database), CancellationToken::new()));
+    tokio::spawn(webhooks::deliver(app.journal.clone(), app.clock.clone()));
+    tokio::spawn(serve(listener, routes::router(app), CancellationToken::new()));
     Ok(address)
 }

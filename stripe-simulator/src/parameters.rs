@@ -3,24 +3,40 @@
 use std::collections::BTreeMap;
 
 use axum::Form;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::rejection::{FormRejection, PathRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use crate::error::StripeError;
+use crate::execute::Call;
+use crate::fault::{Fault, Operation};
 use crate::idempotency::RequestIdentity;
-use crate::view::Expand;
 
 /// The parameters of a request. Handlers take the ones they know; [`finish`](Self::finish) rejects the rest.
-pub(crate) struct Parameters(BTreeMap<String, String>);
+#[derive(Debug)]
+pub(crate) struct Parameters(BTreeMap<String, Vec<String>>);
 
 /// Extracts the parameters and the identity of a request.
 pub(crate) struct StripeRequest {
     pub(crate) parameters: Parameters,
-    pub(crate) identity: RequestIdentity,
+    pub(crate) call: Call,
+}
+
+/// Extracts the id in the path.
+pub(crate) struct ObjectId(pub(crate) String);
+
+/// What the middleware found out about a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// `req_…`.
+    pub(crate) request_id: String,
+    pub(crate) operation: Operation,
+    /// Concerns the work of a request that changes something.
+    pub(crate) fault: Option<Fault>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for StripeRequest {
@@ -28,7 +44,11 @@ impl<S: Send + Sync> FromRequest<S> for StripeRequest {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, StripeError> {
         let endpoint = request.uri().path().to_owned();
-        let key = idempotency_key(request.headers())?;
+        let found = request.extensions().get::<Found>().cloned();
+        // Never absent: each route has the middleware.
+        let unknown = || Found { request_id: String::new(), operation: Operation::Any, fault: None };
+        let found = found.unwrap_or_else(unknown);
+        let key = if request.method() == Method::POST { idempotency_key(request.headers())? } else { None };
         let has_body = request.headers().contains_key(header::CONTENT_TYPE);
         // Clients send no content type with an empty body.
         let pairs: Vec<(String, String)> = if request.method() == Method::POST && !has_body {
@@ -37,9 +57,23 @@ impl<S: Send + Sync> FromRequest<S> for StripeRequest {
             let form: Result<Form<_>, FormRejection> = Form::from_request(request, state).await;
             form.map_err(|_| StripeError::not_a_form())?.0
         };
-        let parameters = Parameters(pairs.into_iter().collect());
+        let mut parameters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in pairs {
+            parameters.entry(name).or_default().push(value);
+        }
+        let parameters = Parameters(parameters);
         let fingerprint = parameters.fingerprint(&endpoint);
-        Ok(Self { parameters, identity: RequestIdentity { key, fingerprint } })
+        let identity = RequestIdentity { id: found.request_id, key, fingerprint };
+        Ok(Self { parameters, call: Call { identity, operation: found.operation, fault: found.fault } })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ObjectId {
+    type Rejection = StripeError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, StripeError> {
+        let text: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
+        text.map(|Path(text)| Self(text)).map_err(|_| StripeError::unrecognised(&parts.method, &parts.uri))
     }
 }
 
@@ -53,17 +87,29 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, StripeError> {
 impl Parameters {
     fn fingerprint(&self, endpoint: &str) -> String {
         let mut hash = Sha256::new();
-        for part in [endpoint].into_iter().chain(self.0.iter().flat_map(|(name, value)| [&**name, &**value])) {
+        let mut add = |part: &str| {
             // With the lengths, moving a character between neighbours changes the hash.
             hash.update(part.len().to_le_bytes());
             hash.update(part);
+        };
+        add(endpoint);
+        for (name, values) in &self.0 {
+            for value in values {
+                add(name);
+                add(value);
+            }
         }
         STANDARD.encode(hash.finalize())
     }
 
     /// Takes an optional parameter.
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name)
+        self.0.remove(name)?.pop()
+    }
+
+    /// Whether the request has this parameter.
+    pub(crate) fn is_set(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// Takes a required parameter.
@@ -82,30 +128,55 @@ impl Parameters {
         }
     }
 
-    /// Takes all parameters of the form `name[key]`, by key.
-    pub(crate) fn take_map(&mut self, name: &str) -> BTreeMap<String, String> {
-        let key = |text: &str| Some(text.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?.to_owned());
-        let taken: Vec<_> = self.0.extract_if(.., |text, _| key(text).is_some()).collect();
-        taken.into_iter().filter_map(|(text, value)| Some((key(&text)?, value))).collect()
+    /// Takes an optional flag, which is false if absent.
+    pub(crate) fn take_flag(&mut self, name: &str) -> Result<bool, StripeError> {
+        match self.take(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(StripeError::invalid_value(name, format!("Invalid boolean: {other}"))),
+        }
     }
 
-    /// Takes `expand[]`, of which only `latest_charge` is supported.
-    pub(crate) fn take_expand(&mut self) -> Result<Expand, StripeError> {
-        let mut expand = Expand::Nothing;
-        for (_, field) in self.take_map("expand") {
-            match &*field {
-                "latest_charge" => expand = Expand::LatestCharge,
-                other => {
-                    let message = format!("This property cannot be expanded ({other}).");
-                    return Err(StripeError::invalid_value("expand", message));
-                }
+    /// Takes an optional text of at most `max` characters. An empty text is absent.
+    pub(crate) fn take_text(&mut self, name: &str, max: usize) -> Result<Option<String>, StripeError> {
+        let text = self.take(name).filter(|text| !text.is_empty());
+        match &text {
+            Some(long) if long.chars().count() > max => {
+                let message = format!("Invalid string: {name} must be at most {max} characters");
+                Err(StripeError::invalid_value(name, message))
             }
+            _ => Ok(text),
         }
-        Ok(expand)
+    }
+
+    /// Takes an optional whole number.
+    pub(crate) fn take_number(&mut self, name: &str) -> Result<Option<i64>, StripeError> {
+        let invalid = |text: &str| StripeError::invalid_value(name, format!("Invalid integer: {text}"));
+        self.take(name).map(|text| text.parse().map_err(|_| invalid(&text))).transpose()
+    }
+
+    /// Takes all parameters of the form `name[]` or `name[0]`.
+    pub(crate) fn take_list(&mut self, name: &str) -> Vec<String> {
+        let is_element = |key: &str| key.is_empty() || key.bytes().all(|byte| byte.is_ascii_digit());
+        let taken = self.0.extract_if(.., |text, _| key_of(text, name).is_some_and(is_element));
+        taken.flat_map(|(_, values)| values).collect()
+    }
+
+    /// Takes all parameters of the form `name[key]`, by key.
+    pub(crate) fn take_map(&mut self, name: &str) -> BTreeMap<String, String> {
+        let is_key = |key: &str| !key.is_empty() && !key.contains(['[', ']']);
+        let taken: Vec<_> = self.0.extract_if(.., |text, _| key_of(text, name).is_some_and(is_key)).collect();
+        let entry = |(text, mut values): (String, Vec<String>)| Some((key_of(&text, name)?.to_owned(), values.pop()?));
+        taken.into_iter().filter_map(entry).collect()
     }
 
     /// Fails if parameters are left.
     pub(crate) fn finish(self) -> Result<(), StripeError> {
         self.0.into_keys().next().map_or(Ok(()), |name| Err(StripeError::unknown_parameter(&name)))
     }
+}
+
+/// The `key` in `name[key]`.
+fn key_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')
 }

@@ -1,42 +1,56 @@
-//! Successful and declined responses.
+//! Responses.
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-
-use crate::intent::Intent;
-use crate::view::{DeclinedView, Expand, IntentView, RefundView};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Whether a request was executed or was a retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Executed,
-    Replayed,
+/// The status and body of a response, as stored under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
-/// Replies to a creation: with the intent, or with the card error if the card was declined.
-pub(crate) fn created(intent: &Intent, expand: Expand, outcome: Outcome) -> Response {
-    match intent.card.decline() {
-        None => self::intent(intent, expand, outcome),
-        Some(decline) => reply(StatusCode::PAYMENT_REQUIRED, &DeclinedView::new(intent, decline), outcome),
+impl Reply {
+    pub(crate) fn new(status: StatusCode, body: &Value) -> Self {
+        Self { status: status.as_u16(), body: body.to_string() }
     }
-}
 
-pub(crate) fn intent(intent: &Intent, expand: Expand, outcome: Outcome) -> Response {
-    reply(StatusCode::OK, &IntentView::new(intent, expand), outcome)
-}
+    pub(crate) fn ok(body: &Value) -> Self {
+        Self::new(StatusCode::OK, body)
+    }
 
-pub(crate) fn refund(intent: &Intent, outcome: Outcome) -> Response {
-    reply(StatusCode::OK, &RefundView::new(intent), outcome)
-}
-
-fn reply(status: StatusCode, body: &impl Serialize, outcome: Outcome) -> Response {
-    let mut response = (status, Json(body)).into_response();
-    if outcome == Outcome::Replayed {
+    /// Marks the response as that to an earlier request.
+    pub(crate) fn into_replayed_response(self) -> Response {
+        let mut response = self.into_response();
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response
     }
-    response
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/json")], self.body).into_response()
+    }
+}
+
+/// A successful response to a request that changes nothing.
+pub(crate) fn found(body: Value) -> Response {
+    Json(body).into_response()
+}
+
+/// A response whose connection breaks before its body.
+pub(crate) fn broken_connection() -> Response {
+    /// Any length: no byte of the body is sent.
+    const LENGTH: &str = "1000";
+    let error = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the simulator broke the connection");
+    let body = Body::from_stream(stream::iter([Err::<Bytes, _>(error)]));
+    ([(header::CONTENT_LENGTH, LENGTH), (header::CONTENT_TYPE, "application/json")], body).into_response()
 }

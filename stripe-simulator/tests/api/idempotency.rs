@@ -1,10 +1,7 @@
 use std::collections::HashSet;
+use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::{AUTHORISATION, Stripe};
-
-const PATH: &str = "/v1/payment_intents";
+use crate::{AUTHORISATION, PATH, Stripe};
 
 #[tokio::test]
 async fn retrying_a_creation_returns_the_original_intent() {
@@ -88,29 +85,80 @@ async fn twenty_concurrent_requests_with_one_key_act_once() {
     let create: Vec<_> = (0..20)
         .map(|_| {
             let stripe = stripe.clone();
-            tokio::spawn(async move { stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200) })
+            tokio::spawn(async move { stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await })
         })
         .collect();
     let mut bodies = HashSet::new();
-    let mut intent = Value::Null;
     for reply in create {
-        intent = reply.await.unwrap();
-        bodies.insert(intent.to_string());
+        let reply = reply.await.unwrap();
+        // A request that finds another in flight is refused.
+        if reply.status.as_u16() == 409 {
+            assert_eq!(reply.body["error"]["code"], "idempotency_key_in_use");
+        } else {
+            bodies.insert(reply.expect(200).to_string());
+        }
     }
     assert_eq!(bodies.len(), 1);
+    assert_eq!(stripe.get(PATH).await.expect(200)["data"].as_array().unwrap().len(), 1);
+}
 
-    let capture = format!("{PATH}/{}/capture", intent["id"].as_str().unwrap());
-    let captures: Vec<_> = (0..20)
-        .map(|_| {
-            let (stripe, capture) = (stripe.clone(), capture.clone());
-            tokio::spawn(async move { stripe.post_keyed(&capture, "", Some("c")).await })
-        })
-        .collect();
-    let mut executed = 0;
-    for reply in captures {
-        let reply = reply.await.unwrap();
-        executed += usize::from(!reply.is_replayed());
-        reply.expect(200);
-    }
-    assert_eq!(executed, 1);
+#[tokio::test]
+async fn a_key_in_flight_is_refused() {
+    let stripe = Stripe::new();
+    // The second starts while the first waits for its write.
+    let create = || stripe.post_keyed(PATH, AUTHORISATION, Some("k"));
+    let (first, second) = tokio::join!(create(), create());
+    first.expect(200);
+    assert_eq!(second.expect(409)["error"]["code"], "idempotency_key_in_use");
+    assert!(create().await.is_replayed());
+}
+
+#[tokio::test]
+async fn failures_are_stored() {
+    let stripe = Stripe::new();
+    let path = stripe.authorise().await;
+    let refund = format!("payment_intent={}", path.rsplit('/').next().unwrap());
+    let early = stripe.post_keyed("/v1/refunds", &refund, Some("r")).await.expect(400);
+    stripe.post(&format!("{path}/capture"), "").await.expect(200);
+    // It would succeed now.
+    let again = stripe.post_keyed("/v1/refunds", &refund, Some("r")).await;
+    assert!(again.is_replayed());
+    assert_eq!(again.expect(400), early);
+    stripe.post_keyed("/v1/refunds", &refund, Some("r2")).await.expect(200);
+
+    let missing = format!("{PATH}/pi_0123456789abcdef01234567/capture");
+    stripe.post_keyed(&missing, "", Some("m")).await.expect(404);
+    assert!(stripe.post_keyed(&missing, "", Some("m")).await.is_replayed());
+}
+
+#[tokio::test]
+async fn errors_of_parameters_and_keys_do_not_use_up_a_key() {
+    let stripe = Stripe::new();
+    stripe.post_keyed(PATH, "amount=1", Some("k")).await.expect(400);
+    stripe.post_keyed(PATH, &format!("{AUTHORISATION}&nothing=1"), Some("k")).await.expect(400);
+    let path = stripe.authorise().await;
+    stripe.post_keyed(&format!("{path}/capture"), "amount_to_capture=5", Some("k")).await.expect(400);
+    stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_key_expires_after_a_day() {
+    let stripe = Stripe::new();
+    let first = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.expect(200);
+    stripe.env.clock.advance(Duration::from_hours(24) - Duration::from_millis(1));
+    assert!(stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await.is_replayed());
+    stripe.env.clock.advance(Duration::from_millis(1));
+    let second = stripe.post_keyed(PATH, AUTHORISATION, Some("k")).await;
+    assert!(!second.is_replayed());
+    assert_ne!(second.expect(200)["id"], first["id"]);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_one_intent() {
+    let stripe = Stripe::new();
+    let (first, second) = (stripe.authorise().await, stripe.authorise().await);
+    stripe.post_keyed(&format!("{first}/capture"), "", Some("k")).await.expect(200);
+    let reused = stripe.post_keyed(&format!("{second}/capture"), "", Some("k")).await.expect(400);
+    assert_eq!(reused["error"]["type"], "idempotency_error");
+    assert_eq!(stripe.get(&second).await.expect(200)["status"], "requires_capture");
 }

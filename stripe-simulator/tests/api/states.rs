@@ -1,4 +1,4 @@
-use crate::{AUTHORISATION, Stripe};
+use crate::{AUTHORISATION, PATH, Stripe};
 
 const UNEXPECTED: Option<&str> = Some("payment_intent_unexpected_state");
 const INVALID: &str = "invalid_request_error";
@@ -103,5 +103,59 @@ async fn unknown_intents_are_not_found() {
         }
         let refund = stripe.post("/v1/refunds", &refund_form(&path)).await;
         refund.expect_error(400, INVALID, Some("resource_missing"), &message);
+    }
+}
+
+#[tokio::test]
+async fn an_intent_is_confirmed_after_its_creation() {
+    let stripe = Stripe::new();
+    let form = "amount=1999&currency=usd&capture_method=manual";
+    let path = stripe.create(form).await;
+    let intent = stripe.get(&path).await.expect(200);
+    assert_eq!((&intent["status"], intent["latest_charge"].is_null()), (&"requires_payment_method".into(), true));
+    let confirm = format!("{path}/confirm");
+    let error = stripe.post(&confirm, "").await.expect(400);
+    assert_eq!(error["error"]["code"], "payment_intent_unexpected_state");
+    let intent = stripe.post(&confirm, "payment_method=pm_card_visa&return_url=https://a.test").await.expect(200);
+    assert_eq!(intent["status"], "requires_capture");
+    let again = stripe.post(&confirm, "").await.expect(400);
+    assert_eq!(again["error"]["payment_intent"]["status"], "requires_capture");
+
+    let path = stripe.create(&format!("{form}&payment_method=pm_card_visa")).await;
+    assert_eq!(stripe.get(&path).await.expect(200)["status"], "requires_confirmation");
+    assert_eq!(stripe.post(&format!("{path}/confirm"), "").await.expect(200)["status"], "requires_capture");
+}
+
+#[tokio::test]
+async fn a_declined_intent_can_be_confirmed_with_another_card() {
+    let stripe = Stripe::new();
+    let declined = stripe.post(PATH, &AUTHORISATION.replace("visa", "chargeDeclined")).await.expect(402);
+    let declined = &declined["error"]["payment_intent"];
+    let path = format!("{PATH}/{}", declined["id"].as_str().unwrap());
+    let intent = stripe.post(&format!("{path}/confirm"), "payment_method=pm_card_mastercard").await.expect(200);
+    assert_eq!((&intent["status"], intent["last_payment_error"].is_null()), (&"requires_capture".into(), true));
+    assert_ne!(intent["latest_charge"], declined["latest_charge"]);
+}
+
+#[tokio::test]
+async fn a_cancellation_can_have_a_reason() {
+    let stripe = Stripe::new();
+    let cancel = format!("{}/cancel", stripe.authorise().await);
+    stripe.post(&cancel, "cancellation_reason=automatic").await.expect(400);
+    let intent = stripe.post(&cancel, "cancellation_reason=abandoned").await.expect(200);
+    assert_eq!(intent["cancellation_reason"], "abandoned");
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused_in_stripes_format() {
+    let stripe = Stripe::new();
+    for path in ["/v1/payment_intents/%FF", "/v1/payment_intents/pi_%00", "/v1/payment_intents?%FF=%FF&limit[a=1"] {
+        let error = stripe.get(path).await;
+        assert!(error.status.is_client_error(), "{path}");
+        assert!(error.body["error"]["type"].is_string(), "{path}");
+    }
+    for form in ["&&&", "amount", "amount=&currency=", "amount=1e3&currency=usd", "amount=%ZZ"] {
+        let error = stripe.post(PATH, form).await.expect(400);
+        assert_eq!(error["error"]["type"], "invalid_request_error", "{form}");
     }
 }
