@@ -159,3 +159,24 @@ async fn malformed_requests_are_refused_in_stripes_format() {
         assert_eq!(error["error"]["type"], "invalid_request_error", "{form}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn concurrent_captures_capture_once() {
+    let stripe = std::sync::Arc::new(Stripe::new());
+    let capture = format!("{}/capture", stripe.authorise().await);
+    let captures: Vec<_> = (0..20)
+        .map(|number| {
+            let (stripe, capture) = (stripe.clone(), capture.clone());
+            tokio::spawn(async move { stripe.post_keyed(&capture, "", Some(&format!("k{number}"))).await })
+        })
+        .collect();
+    let mut captured = 0;
+    for reply in captures {
+        let reply = reply.await.unwrap();
+        captured += usize::from(reply.status.as_u16() == 200);
+        assert!([200, 400].contains(&reply.status.as_u16()), "{}", reply.body);
+    }
+    assert_eq!(captured, 1);
+    let succeeded = |kind: &&String| *kind == "payment_intent.succeeded";
+    assert_eq!(stripe.event_types().await.iter().filter(succeeded).count(), 1);
+}
