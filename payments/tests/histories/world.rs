@@ -61,7 +61,11 @@ impl World {
         let stripe = Stripe::over(network.clone(), &base, &"sk_test_1".into()).expect("a client");
         let store = MemoryStore::new(chance.clone());
         let database = Database::new(Arc::new(store.clone()), clock);
-        let buyer = env.user("ann");
+        let mut buyer = env.user("ann");
+        // A history may last for weeks.
+        let lifetime = Duration::from_secs(365 * 86_400);
+        let session = env.sessions.sign(buyer.id, &buyer.email, lifetime).expect("a session");
+        buyer.cookie = format!("session={session}");
         let order = OrderCreated { user_id: buyer.id, ..order_created(env.clock.now()) };
         let orders = Orders::new(order, chance.is_below(30));
         let replies = Arc::default();
