@@ -138,8 +138,12 @@ fn difference(payment: Option<&Payment>, intent: &Intent) -> Option<Difference> 
     if payment.is_unsettled() {
         return None;
     }
-    if payment.stripe_id.is_none() {
-        return (!is_over).then_some(Difference::Unrecorded);
+    match payment.stripe_id.as_deref() {
+        Some(recorded) if recorded == intent.id => {}
+        _ if is_over => return None,
+        None => return Some(Difference::Unrecorded),
+        // Created twice, of which only one was recorded.
+        Some(_) => return (!intent.is_unconfirmed()).then_some(Difference::UnknownPayment),
     }
     if intent.amount.is_some_and(|amount| amount != payment.amount.cents()) {
         return Some(Difference::Amount);

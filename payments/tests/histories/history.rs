@@ -89,7 +89,7 @@ fn step(world: &mut World) {
             let fault = world.chance.pick(&["error", "errorAfter", "rateLimited", "lostResponse", "conflict"]);
             let body = json!({"operation": operation, "fault": fault, "times": 1 + world.chance.below(3)});
             world.note(&format!("Stripe will fail: {body}"));
-            world.simulator("POST", "/_simulator/faults", &body.to_string());
+            world.set_faults_at_stripe("POST", &body.to_string());
         }
     }
 }
@@ -98,14 +98,15 @@ fn step(world: &mut World) {
 fn settle(world: &mut World) {
     world.note("all faults end");
     world.chance.set_faults(0);
-    world.simulator("DELETE", "/_simulator/faults", "");
+    world.set_faults_at_stripe("DELETE", "");
     while world.block_on(world.network.deliver_late()) {}
     for round in 0..400_u64 {
         world.run_until_idle();
         let relayed = world.relay();
         let delivered = world.deliver_order_event();
-        world.env.clock.advance(Duration::from_secs(if round < 60 { 2 } else { 60 }));
-        if round == 20 && world.orders.is_open() {
+        // Slowly at first, then fast enough for the longest delay between two tries.
+        world.env.clock.advance(Duration::from_secs(if round < 12 { 2 } else { 61 }));
+        if round == 8 && world.orders.is_open() {
             world.note("the order expires");
             world.env.clock.advance(RESERVATION);
             world.orders.cancel();
@@ -113,7 +114,7 @@ fn settle(world: &mut World) {
         let unsettled = world.payments().iter().any(|payment| {
             payment.get("unsettled").is_some() && payment["status"] != "stuck"
         });
-        if round > 90 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
+        if round > 16 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
             return;
         }
     }
@@ -129,8 +130,12 @@ fn check_holds(world: &World) {
 fn check(world: &World) {
     let (intents, payments) = (world.intents(), world.payments());
     let captured: Vec<&Value> = intents.iter().filter(|intent| is_charged(intent)).collect();
-    let open = intents.iter().filter(|intent| {
-        !["canceled", "succeeded"].contains(&intent["status"].as_str().expect("a status"))
+    // An intent whose creation got no response is never confirmed, so it holds nothing.
+    let is_recorded = |intent: &Value| payments.iter().any(|payment| payment["stripeId"] == intent["id"]);
+    let open = intents.iter().filter(|intent| match intent["status"].as_str().expect("a status") {
+        "canceled" | "succeeded" => false,
+        "requires_confirmation" => is_recorded(intent),
+        _ => true,
     });
     let state = || format!("order {:?}\n{intents:#?}\n{payments:#?}", world.orders.status);
     let is_stuck = payments.iter().any(|payment| payment["status"] == "stuck");

@@ -35,6 +35,9 @@ pub(crate) struct World {
     pub(crate) network: Arc<Network>,
     pub(crate) database: Database,
     store: MemoryStore,
+    /// The simulator, with the faults that a history has chosen.
+    faulty: Router,
+    /// The same simulator without faults.
     simulator: Router,
     pub(crate) stripe: Stripe,
     process: Option<Process>,
@@ -55,8 +58,8 @@ impl World {
         let env = TestEnv::new();
         let clock = Arc::new(env.clock.clone());
         let simulator = Database::new(Arc::new(MemoryStore::new(Arc::new(Ideal))), clock.clone());
-        let simulator = stripe_simulator::router(&simulator);
-        let network = Arc::new(Network::new(simulator.clone(), chance.clone(), log.clone()));
+        let (faulty, simulator) = (stripe_simulator::router(&simulator), stripe_simulator::router(&simulator));
+        let network = Arc::new(Network::new(faulty.clone(), chance.clone(), log.clone()));
         let base = "http://stripe.test".parse().expect("a URL");
         let stripe = Stripe::over(network.clone(), &base, &"sk_test_1".into()).expect("a client");
         let store = MemoryStore::new(chance.clone());
@@ -70,7 +73,7 @@ impl World {
         let orders = Orders::new(order, chance.is_below(30));
         let replies = Arc::default();
         let mut world =
-            Self { chance, log, env, buyer, orders, network, database, store, simulator, stripe, process: None, replies };
+            Self { chance, log, env, buyer, orders, network, database, store, faulty, simulator, stripe, process: None, replies };
         world.restart();
         world
     }
@@ -98,7 +101,7 @@ impl World {
 
     /// Lets the tasks of the service go on until they wait for the clock.
     pub(crate) fn run_until_idle(&self) {
-        self.block_on(tokio::time::sleep(Duration::from_millis(1)));
+        self.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
     }
 
     /// The buyer pays. The reply arrives in a later step, unless the service is killed first.
@@ -188,14 +191,23 @@ impl World {
         self.note(&format!("  {action} of {id} at Stripe: {}", reply["status"]));
     }
 
-    pub(crate) fn simulator(&self, method: &str, path: &str, body: &str) -> Value {
+    /// Makes Stripe fail, or ends that.
+    pub(crate) fn set_faults_at_stripe(&self, method: &str, body: &str) {
+        self.call(&self.faulty, method, "/_simulator/faults", body);
+    }
+
+    fn simulator(&self, method: &str, path: &str, body: &str) -> Value {
+        self.call(&self.simulator, method, path, body)
+    }
+
+    fn call(&self, simulator: &Router, method: &str, path: &str, body: &str) -> Value {
         let mut request = Request::builder().method(method).uri(path).header("authorization", "Bearer sk_test_1");
         if body.starts_with('{') {
             request = request.header("content-type", "application/json");
         }
         let request = request.body(Body::from(body.to_owned())).expect("a request");
         self.block_on(async {
-            let Ok(response) = self.simulator.clone().oneshot(request).await;
+            let Ok(response) = simulator.clone().oneshot(request).await;
             let body = response.into_body().collect().await.expect("a body").to_bytes();
             if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON") }
         })
