@@ -7,7 +7,8 @@ use std::path::Path;
 use common::clock::Timestamp;
 use common::events::{
     Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated,
-    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated, TicketRef, TicketUpdated,
+    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated, TicketRef,
+    TicketUpdated,
 };
 use common::money::Money;
 use serde_json::Value;

@@ -73,7 +73,9 @@ pub(crate) async fn run(app: &AppState) {
 
 async fn compare_recent(app: &AppState) -> Result<(), PaymentError> {
     let mut drifting = 0_u32;
-    for Drift { intent, payment, difference, .. } in drifts(&app.payments, &app.stripe, app.clock.now().minus(WINDOW)).await? {
+    for Drift { intent, payment, difference, .. } in
+        drifts(&app.payments, &app.stripe, app.clock.now().minus(WINDOW)).await?
+    {
         if let (Some(id), Difference::Unrecorded) = (payment, difference) {
             adopt(app, id, &intent).await?;
             continue;

@@ -96,8 +96,7 @@ pub fn service(database: &Database, sessions: Sessions, stripe: Stripe, secrets:
 }
 
 fn router(app: AppState) -> Router {
-    let mut routes =
-        Router::new().route("/api/payments", post(routes::create_payment).get(routes::list_payments));
+    let mut routes = Router::new().route("/api/payments", post(routes::create_payment).get(routes::list_payments));
     if !app.secrets.is_empty() {
         routes = routes.route("/api/payments/webhook", post(routes::receive_webhook));
     }

@@ -100,12 +100,7 @@ async fn resume(app: &AppState, payment: Payment) -> Result<Option<Paid>, Paymen
 }
 
 /// Holds the amount of a new attempt.
-async fn charge(
-    app: &AppState,
-    order: &OrderCopy,
-    payment: Payment,
-    token: &CardToken,
-) -> Result<Paid, PaymentError> {
+async fn charge(app: &AppState, order: &OrderCopy, payment: Payment, token: &CardToken) -> Result<Paid, PaymentError> {
     let payment = create(app, order, &payment, token).await?;
     let (confirmed, failure) = confirm(app, order, payment).await?;
     let payment = observe(app, &confirmed.payment, &confirmed.intent).await?;
@@ -134,7 +129,8 @@ async fn create(
     token: &CardToken,
 ) -> Result<Payment, PaymentError> {
     let OrderCopy { id, ticket_id, user_id, .. } = *order;
-    let new = NewIntent { payment: payment.id, order: id, ticket: ticket_id, buyer: user_id, amount: payment.amount, token };
+    let new =
+        NewIntent { payment: payment.id, order: id, ticket: ticket_id, buyer: user_id, amount: payment.amount, token };
     let key = payment.key("create");
     let mut created = app.stripe.create(&new, &key).await;
     if let Err(StripeError::Unavailable(_)) = created {

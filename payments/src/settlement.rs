@@ -54,9 +54,7 @@ async fn step(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError
         | PaymentStatus::Captured
         | PaymentStatus::Voided
         | PaymentStatus::Declined
-        | PaymentStatus::Refunded => {
-            look_or(app, payment, |payment, _now| payment.rest()).await
-        }
+        | PaymentStatus::Refunded => look_or(app, payment, |payment, _now| payment.rest()).await,
     }
 }
 

@@ -5,7 +5,9 @@ mod schedule;
 mod status;
 
 use common::clock::Timestamp;
-use common::events::{Announcement, Message, OrderStatus, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending};
+use common::events::{
+    Announcement, Message, OrderStatus, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending,
+};
 use common::ids::{OrderId, PaymentId, UserId};
 use common::money::Money;
 use common::store::{Entity, Index, IndexKind, Schema};
@@ -199,10 +201,9 @@ impl Payment {
             }
             (OrderStatus::Cancelled, S::Recorded) => self.hand_over(S::Voided, now),
             (OrderStatus::Cancelled, S::Captured) => self.hand_over(S::Refunding, now),
-            (
-                OrderStatus::Cancelled,
-                S::Confirming | S::RequiresAction | S::Authorised | S::Capturing | S::Stuck,
-            ) => self.hand_over(S::Voiding, now),
+            (OrderStatus::Cancelled, S::Confirming | S::RequiresAction | S::Authorised | S::Capturing | S::Stuck) => {
+                self.hand_over(S::Voiding, now)
+            }
             (OrderStatus::Cancelled, S::Voiding | S::Refunding | S::Voided | S::Declined | S::Refunded)
             | (
                 OrderStatus::Complete,

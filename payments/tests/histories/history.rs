@@ -111,9 +111,8 @@ fn settle(world: &mut World) {
             world.env.clock.advance(RESERVATION);
             world.orders.cancel();
         }
-        let unsettled = world.payments().iter().any(|payment| {
-            payment.get("unsettled").is_some() && payment["status"] != "stuck"
-        });
+        let unsettled =
+            world.payments().iter().any(|payment| payment.get("unsettled").is_some() && payment["status"] != "stuck");
         if round > 16 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
             return;
         }

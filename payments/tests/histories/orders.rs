@@ -1,8 +1,6 @@
 //! A model of the orders service, for one order.
 
-use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, Subject, TicketRef,
-};
+use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, Subject, TicketRef};
 use serde_json::Value;
 use testing::builders::order_updated;
 

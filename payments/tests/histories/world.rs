@@ -72,8 +72,21 @@ impl World {
         let order = OrderCreated { user_id: buyer.id, ..order_created(env.clock.now()) };
         let orders = Orders::new(order, chance.is_below(30));
         let replies = Arc::default();
-        let mut world =
-            Self { chance, log, env, buyer, orders, network, database, store, faulty, simulator, stripe, process: None, replies };
+        let mut world = Self {
+            chance,
+            log,
+            env,
+            buyer,
+            orders,
+            network,
+            database,
+            store,
+            faulty,
+            simulator,
+            stripe,
+            process: None,
+            replies,
+        };
         world.restart();
         world
     }
@@ -134,7 +147,10 @@ impl World {
                 OrderEvent::Completed(event) => service.deliver_once(event).await,
             }
         });
-        self.note(&format!("  delivered {event:?}: {}", delivered.as_ref().map_or_else(ToString::to_string, |()| "ok".into())));
+        self.note(&format!(
+            "  delivered {event:?}: {}",
+            delivered.as_ref().map_or_else(ToString::to_string, |()| "ok".into())
+        ));
         match delivered {
             Ok(()) if !self.chance.fails() => drop(self.orders.events.remove(index)),
             Ok(()) | Err(ListenError::Retry(_)) => {}

@@ -1,0 +1,162 @@
+//! The connection to Stripe.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use bytes::Bytes;
+use common::error::BoxError;
+use common::store::Database;
+use http_body_util::BodyExt;
+use payments::stripe::Transport;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+/// How a request to Stripe fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The request does not arrive.
+    NotSent,
+    /// The request arrives and the response is lost.
+    ResponseLost,
+}
+
+/// A connection to the simulator that can fail, and that can hold back responses.
+pub(crate) struct Line {
+    stripe: Router,
+    /// The same Stripe without its faults.
+    quiet: Router,
+    /// The faults of the next requests, in order.
+    faults: Mutex<VecDeque<Option<Fault>>>,
+    is_down: Mutex<bool>,
+    /// The requests so far.
+    calls: Mutex<Vec<String>>,
+    /// Each response to a confirmation takes a permit.
+    responses: Semaphore,
+    /// Receives a permit for each confirmation that Stripe has responded to.
+    responded: Semaphore,
+}
+
+impl Line {
+    pub(crate) fn new(at_stripe: &Database) -> Self {
+        Self {
+            stripe: stripe_simulator::router(at_stripe),
+            quiet: stripe_simulator::router(at_stripe),
+            faults: Mutex::default(),
+            is_down: Mutex::default(),
+            calls: Mutex::default(),
+            responses: Semaphore::new(Semaphore::MAX_PERMITS),
+            responded: Semaphore::new(0),
+        }
+    }
+
+    /// Makes the next requests fail. `None` lets one succeed.
+    pub(crate) fn fail(&self, faults: impl IntoIterator<Item = impl Into<Option<Fault>>>) {
+        self.faults.lock().expect("no poison").extend(faults.into_iter().map(Into::into));
+    }
+
+    /// Cuts the connection, or restores it.
+    pub(crate) fn set_down(&self, is_down: bool) {
+        *self.is_down.lock().expect("no poison") = is_down;
+    }
+
+    /// Takes the requests so far: `POST /v1/payment_intents/pi_…/confirm`.
+    pub(crate) fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock().expect("no poison"))
+    }
+
+    /// Delays responses to confirmations until [`release_responses`](Self::release_responses).
+    pub(crate) fn hold_responses(&self) {
+        self.responses.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn release_responses(&self) {
+        self.responses.add_permits(1000);
+    }
+
+    /// Waits until Stripe has responded to a confirmation.
+    pub(crate) async fn confirmed(&self) {
+        tokio::time::timeout(Duration::from_secs(20), self.responded.acquire())
+            .await
+            .expect("a response in time")
+            .expect("an open semaphore")
+            .forget();
+    }
+
+    /// Makes Stripe itself fail: `{"operation": "capture", "fault": "error"}`.
+    pub(crate) async fn fail_at_stripe(&self, fault: Value) {
+        send(&self.stripe, "POST", "/_simulator/faults", fault.to_string()).await;
+    }
+
+    /// Does something to the newest intent, as in the dashboard or at the buyer's bank.
+    pub(crate) async fn act_at_stripe(&self, action: &str) -> Value {
+        let intent = self.intents().await.swap_remove(0);
+        let path = format!("/_simulator/payment_intents/{}/{action}", intent["id"].as_str().expect("an id"));
+        send(&self.quiet, "POST", &path, String::new()).await
+    }
+
+    /// The intents, newest first.
+    pub(crate) async fn intents(&self) -> Vec<Value> {
+        let path = "/v1/payment_intents?limit=100&expand[]=data.latest_charge";
+        send(&self.quiet, "GET", path, String::new()).await["data"].as_array().expect("a list").clone()
+    }
+
+    /// The statuses of the intents, newest first. That of a refunded one is `refunded`.
+    pub(crate) async fn statuses(&self) -> Vec<String> {
+        // The charge of a released hold counts as refunded too.
+        let status = |intent: &Value| {
+            let is_refunded = intent["status"] == "succeeded" && intent["latest_charge"]["refunded"] == true;
+            if is_refunded { "refunded" } else { intent["status"].as_str().expect("a status") }.to_owned()
+        };
+        self.intents().await.iter().map(status).collect()
+    }
+
+    /// The events of Stripe, newest first.
+    pub(crate) async fn events(&self) -> Vec<Value> {
+        send(&self.quiet, "GET", "/v1/events?limit=100", String::new()).await["data"]
+            .as_array()
+            .expect("a list")
+            .clone()
+    }
+}
+
+async fn send(stripe: &Router, method: &str, path: &str, body: String) -> Value {
+    let request = Request::builder().method(method).uri(path).header("authorization", "Bearer sk_test_1");
+    let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
+    let Ok(response) = stripe.clone().oneshot(request).await;
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    assert!(status.is_success(), "{path}: {status} {body:?}");
+    serde_json::from_slice(&body).unwrap_or(Value::Null)
+}
+
+#[async_trait]
+impl Transport for Line {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        let path = request.uri().path().to_owned();
+        self.calls.lock().expect("no poison").push(format!("{} {path}", request.method()));
+        // The audit lists intents at any time.
+        let is_audit = request.uri().query().is_some_and(|query| query.contains("limit"));
+        let fault = if is_audit { None } else { self.faults.lock().expect("no poison").pop_front().flatten() };
+        if fault == Some(Fault::NotSent) || *self.is_down.lock().expect("no poison") {
+            return Err("not sent".into());
+        }
+        let Ok(response) = self.stripe.clone().oneshot(request.map(Body::from)).await;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        if path.ends_with("/confirm") {
+            self.responded.add_permits(1);
+            self.responses.acquire().await.expect("an open semaphore").forget();
+        }
+        if fault == Some(Fault::ResponseLost) {
+            Err("response lost".into())
+        } else {
+            Ok(Response::from_parts(parts, body))
+        }
+    }
+}
