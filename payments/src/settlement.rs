@@ -21,19 +21,34 @@ use crate::stripe::{Intent, StripeError};
 ///
 /// [`PaymentError::Stripe`] if Stripe did not respond as it should. The payment is then due again later.
 pub(crate) async fn settle(app: &AppState, id: PaymentId) -> Result<Payment, PaymentError> {
-    let mut claimed = false;
+    match claim(app, id).await? {
+        Claim::Granted(payment) => settle_claimed(app, payment).await,
+        Claim::Refused(payment) => Ok(payment),
+    }
+}
+
+/// Whether the caller may work on a payment.
+pub(crate) enum Claim {
+    Granted(Payment),
+    /// Another task works on it, or nothing remains to be done.
+    Refused(Payment),
+}
+
+/// Claims a payment.
+pub(crate) async fn claim(app: &AppState, id: PaymentId) -> Result<Claim, PaymentError> {
+    let mut is_granted = false;
     let payment = record(app, id, |payment| {
-        claimed = payment.claim(app.clock.now());
+        is_granted = payment.claim(app.clock.now());
         Ok(PaymentEvent::None)
     })
     .await?;
-    if claimed { settle_claimed(app, payment).await } else { Ok(payment) }
+    Ok(if is_granted { Claim::Granted(payment) } else { Claim::Refused(payment) })
 }
 
 /// Takes the next steps of a payment that the caller has claimed.
 pub(crate) async fn settle_claimed(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
     let id = payment.id;
-    while payment.is_claimed(app.clock.now()) {
+    while payment.is_held() {
         payment = match step(app, &payment).await {
             Ok(payment) => payment,
             Err(error) => return Err(postpone(app, id, error).await),
@@ -167,7 +182,7 @@ async fn release(
     payment: Payment,
     release: impl Fn(&mut Payment, Timestamp),
 ) -> Result<Payment, PaymentError> {
-    if !payment.is_claimed(app.clock.now()) {
+    if !payment.is_held() {
         return Ok(payment);
     }
     record_if_same(app, &payment, |payment, now| {

@@ -14,7 +14,7 @@ use crate::AppState;
 use crate::audit;
 use crate::error::PaymentError;
 use crate::payment::Payment;
-use crate::settlement::settle;
+use crate::settlement::{Claim, claim, settle_claimed};
 use crate::webhook;
 
 /// How often at least to look for due payments. Changes by this process are noticed at once.
@@ -39,7 +39,9 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
             biased;
             () = stop.cancelled() => {}
             Some(available) = in_flight.next() => {
-                outage.note(available, in_flight.is_empty());
+                if let Some(available) = available {
+                    outage.note(available, in_flight.is_empty());
+                }
                 next_round = app.clock.now().plus(outage.pause());
             }
             () = app.work.notified(), if !outage.is_on() => next_round = app.clock.now(),
@@ -60,15 +62,20 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
     while in_flight.next().await.is_some() {}
 }
 
-/// Settles one payment. Returns whether Stripe was available.
-async fn settle_one(app: &AppState, id: PaymentId) -> bool {
-    match settle(app, id).await {
-        Err(PaymentError::Stripe(error)) => error.is_final(),
+/// Settles one payment. Returns whether Stripe was available, if it was asked.
+async fn settle_one(app: &AppState, id: PaymentId) -> Option<bool> {
+    let settled = match claim(app, id).await {
+        Ok(Claim::Granted(payment)) => settle_claimed(app, payment).await,
+        Ok(Claim::Refused(_)) => return None,
+        Err(error) => Err(error),
+    };
+    match settled {
+        Ok(_) => Some(true),
+        Err(PaymentError::Stripe(error)) => Some(error.is_final()),
         Err(error) => {
             warn!(payment_id = %id, error = chain(&error), "could not settle a payment, will retry");
-            true
+            None
         }
-        Ok(_) => true,
     }
 }
 

@@ -287,3 +287,96 @@ impl Payment {
         PaymentEvent::Failed(PaymentFailed { id: self.id, order_id: self.order_id, reason })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::clock::Timestamp;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    pub(super) const STATUSES: [PaymentStatus; 12] = [
+        PaymentStatus::Recorded,
+        PaymentStatus::Confirming,
+        PaymentStatus::RequiresAction,
+        PaymentStatus::Authorised,
+        PaymentStatus::Capturing,
+        PaymentStatus::Captured,
+        PaymentStatus::Voiding,
+        PaymentStatus::Voided,
+        PaymentStatus::Declined,
+        PaymentStatus::Refunding,
+        PaymentStatus::Refunded,
+        PaymentStatus::Stuck,
+    ];
+
+    fn payment(status: PaymentStatus) -> Payment {
+        let order = OrderCopy {
+            id: OrderId::generate(NOW),
+            version: 0,
+            status: OrderStatus::Created,
+            user_id: UserId::generate(NOW),
+            expires_at: Timestamp::from_millis(1),
+            price: Money::from_cents(1999),
+            ticket_id: None,
+        };
+        Payment { status, ..Payment::record(&order, 1, NOW) }
+    }
+
+    #[test]
+    fn the_schema_names_existing_fields() {
+        let complete = Payment { stripe_id: Some("pi_1".into()), ..payment(PaymentStatus::Recorded) };
+        assert_eq!(Payment::SCHEMA.check(&complete), Ok(()));
+        assert_eq!(serde_json::to_value(&complete).unwrap()[Payment::UNSETTLED], Payment::YES);
+    }
+
+    #[test]
+    fn only_a_recorded_payment_is_confirmed_rejected_or_abandoned() {
+        type Transition = fn(&mut Payment) -> Result<(), InvalidTransition>;
+        let transitions: [Transition; 3] = [
+            |payment| payment.confirm("pi_1".into(), NOW),
+            |payment| payment.reject(NOW),
+            |payment| payment.abandon(NOW),
+        ];
+        for transition in transitions {
+            for status in STATUSES {
+                let mut payment = payment(status);
+                let is_legal = status == PaymentStatus::Recorded;
+                assert_eq!(transition(&mut payment).is_ok(), is_legal, "{status}");
+                assert_eq!(payment.version, u64::from(is_legal));
+            }
+        }
+    }
+
+    #[test]
+    fn a_cancelled_order_releases_whatever_its_payment_holds() {
+        for status in STATUSES {
+            let mut payment = payment(status);
+            payment.follow(OrderStatus::Cancelled, NOW).unwrap();
+            let expected = match status {
+                PaymentStatus::Recorded | PaymentStatus::Voided => PaymentStatus::Voided,
+                PaymentStatus::Captured | PaymentStatus::Refunding => PaymentStatus::Refunding,
+                PaymentStatus::Declined | PaymentStatus::Refunded => status,
+                _ => PaymentStatus::Voiding,
+            };
+            assert_eq!(payment.status, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_complete_order_captures_only_an_authorised_payment() {
+        for status in STATUSES {
+            let mut payment = payment(status);
+            let followed = payment.follow(OrderStatus::Complete, NOW);
+            match status {
+                PaymentStatus::Authorised => assert_eq!(payment.status, PaymentStatus::Capturing),
+                PaymentStatus::Recorded
+                | PaymentStatus::Confirming
+                | PaymentStatus::RequiresAction
+                | PaymentStatus::Voiding => assert_eq!(followed, Err(InvalidTransition(status))),
+                _ => assert_eq!((followed, payment.status), (Ok(()), status)),
+            }
+        }
+    }
+}

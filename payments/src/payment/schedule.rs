@@ -38,6 +38,11 @@ impl Payment {
         self.claimed && now < self.next_attempt_at
     }
 
+    /// Whether a task has claimed the payment and not given it up, even if its lease has ended.
+    pub(crate) fn is_held(&self) -> bool {
+        self.claimed
+    }
+
     /// Whether something remains to be done.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.unsettled.is_some()

@@ -93,8 +93,6 @@ impl PaymentStatus {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn statuses_display_as_they_are_serialised() {
         for status in super::super::tests::STATUSES {
