@@ -105,15 +105,15 @@ fn settle(world: &mut World) {
         let relayed = world.relay();
         let delivered = world.deliver_order_event();
         // Slowly at first, then fast enough for the longest delay between two tries.
-        world.env.clock.advance(Duration::from_secs(if round < 12 { 2 } else { 61 }));
-        if round == 8 && world.orders.is_open() {
+        world.env.clock.advance(Duration::from_secs(if round < 8 { 2 } else { 61 }));
+        if round == 5 && world.orders.is_open() {
             world.note("the order expires");
             world.env.clock.advance(RESERVATION);
             world.orders.cancel();
         }
         let unsettled =
             world.payments().iter().any(|payment| payment.get("unsettled").is_some() && payment["status"] != "stuck");
-        if round > 16 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
+        if round > 11 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
             return;
         }
     }
