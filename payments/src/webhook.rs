@@ -82,7 +82,7 @@ pub(crate) enum SignatureError {
 fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    (digits.len() % 2 == 0 && text.is_ascii()).then(|| digits.chunks_exact(2).map(byte).collect()).flatten()
+    (digits.len().is_multiple_of(2) && text.is_ascii()).then(|| digits.chunks_exact(2).map(byte).collect()).flatten()
 }
 
 /// An event of Stripe's, as far as it matters. The body is not kept: it contains secrets.

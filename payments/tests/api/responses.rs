@@ -23,7 +23,7 @@ impl Transport for Canned {
 
 async fn confirm(status: u16, body: impl Into<String>) -> Result<Intent, StripeError> {
     let transport = Arc::new(Canned(status, body.into()));
-    let stripe = Stripe::over(transport, &"http://stripe.test".parse().unwrap(), &KEY.into()).unwrap();
+    let stripe = Stripe::over(transport, &"http://stripe.test".parse().expect("a URL"), &KEY.into()).expect("a client");
     stripe.confirm("pi_1", "key").await
 }
 

@@ -20,6 +20,7 @@ use std::thread;
 const HISTORIES: u64 = 300;
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "tests have no configuration")]
 fn money_is_where_it_belongs_after_any_history() {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     if let Some(seed) = number("HISTORY_SEED") {
