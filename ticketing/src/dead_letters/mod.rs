@@ -147,5 +147,3 @@ fn details(letter: &DeadLetter) -> String {
     ];
     lines.map(|(name, value)| format!("{name:9} {}\n", plain(value))).concat()
 }
-
-
