@@ -7,18 +7,22 @@ mod find;
 mod list;
 mod one_live_order;
 mod payment_created;
+mod payment_failed;
+mod payment_pending;
 mod ticket_created;
 mod ticket_updated;
 
 use std::time::Duration;
 
 use common::clock::{Clock, Timestamp};
-use common::events::{Event, ExpirationComplete, PaymentCreated, Subject, TicketCreated, TicketUpdated};
+use common::events::{
+    Event, ExpirationComplete, PaymentCreated, PaymentPending, Subject, TicketCreated, TicketUpdated,
+};
 use common::ids::{OrderId, TicketId};
 use common::listener::ListenError;
 use common::money::Money;
 use engines::sqlite::SqliteStore;
-use orders::OrdersConfig;
+use orders::{CaptureFailure, OrdersConfig};
 use serde_json::{Value, json};
 use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser, builders};
 
@@ -35,9 +39,14 @@ struct OrdersApp {
 
 impl OrdersApp {
     fn new() -> Self {
+        Self::with(CaptureFailure::Cancel)
+    }
+
+    /// The service with this reaction to payments that cannot be captured.
+    fn with(capture_failure: CaptureFailure) -> Self {
         let env = TestEnv::new();
         let database = env.database(|file| SqliteStore::open(file, orders::SCHEMAS));
-        let config = OrdersConfig { order_expiration_seconds: 900 };
+        let config = OrdersConfig { order_expiration_seconds: 900, capture_failure };
         let service = orders::service(&database, env.sessions.clone(), &config);
         let (service, buyer) = (TestApp::new(service, Some(database)), env.user("bob"));
         Self { env, service, buyer }
@@ -71,6 +80,14 @@ impl OrdersApp {
         id_of(&order)
     }
 
+    /// Orders a new ticket whose payment waits for the buyer, and takes all events from the outbox.
+    async fn place_order_awaiting_payment(&self) -> OrderId {
+        let order = self.place_order().await;
+        self.service.deliver(&self.payment_pending(order)).await;
+        self.service.published().await;
+        order
+    }
+
     async fn cancel(&self, order: OrderId) -> Reply {
         self.service.delete(&path(order)).by(&self.buyer).send().await
     }
@@ -89,6 +106,11 @@ impl OrdersApp {
     /// The event of an authorised payment.
     fn payment_created(&self, order_id: OrderId) -> PaymentCreated {
         builders::payment_created(self.env.clock.now(), order_id)
+    }
+
+    /// The event of a payment that waits for the buyer.
+    fn payment_pending(&self, order_id: OrderId) -> PaymentPending {
+        builders::payment_pending(self.env.clock.now(), order_id)
     }
 
     /// Advances the clock until every order so far has expired.

@@ -1,10 +1,13 @@
 //! Stripe's simulator: its process, and the money in its database.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use common::store::{Find, Schema, Store};
+use common::store::{Find, Store};
 use engines::sqlite::SqliteStore;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
 use tempfile::TempDir;
 use testing::system::records::OrderRecord;
 use testing::system::{Process, simulator_url};
@@ -19,12 +22,27 @@ pub(crate) struct Simulator {
     _process: Process,
 }
 
-/// A payment intent in the simulator's database.
+/// A document of the simulator's database: an intent after a change, or something else.
 #[derive(Deserialize)]
+struct Revision {
+    intent: Option<Intent>,
+}
+
+/// A payment intent after one of its changes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Intent {
-    card: String,
+    id: String,
+    /// The number of its change.
+    sequence: u64,
+    terms: Terms,
+    status: String,
+    charge: Option<Charge>,
+}
+
+#[derive(Deserialize)]
+struct Terms {
     metadata: Metadata,
-    steps: Vec<Step>,
 }
 
 #[derive(Deserialize)]
@@ -32,10 +50,12 @@ struct Metadata {
     order_id: String,
 }
 
-/// A change to an intent after its creation.
+/// An attempt to move money.
 #[derive(Deserialize)]
-struct Step {
-    action: String,
+struct Charge {
+    /// A name, or an object with the name as its key.
+    state: Value,
+    refund: Option<IgnoredAny>,
 }
 
 impl Simulator {
@@ -52,11 +72,11 @@ impl Simulator {
     /// Describes money that was captured or is still authorised, and should not be.
     pub(crate) async fn misplaced_money(&self, orders: &[OrderRecord]) -> Vec<String> {
         let intents = self.intents().await;
-        let count = |order: &OrderRecord, step| {
-            intents.iter().filter(|intent| intent.metadata.order_id == order.id && intent.last_step() == step).count()
+        let count = |order: &OrderRecord, has: fn(&Intent) -> bool| {
+            intents.iter().filter(|intent| intent.terms.metadata.order_id == order.id && has(intent)).count()
         };
         let misplaced = |order: &OrderRecord| {
-            let (captured, authorised) = (count(order, "capture"), count(order, "authorise"));
+            let (captured, authorised) = (count(order, Intent::is_captured), count(order, Intent::is_authorised));
             let expected = (usize::from(order.status == "complete"), 0);
             ((captured, authorised) != expected)
                 .then(|| format!("{order:?}: {captured} payments captured, {authorised} authorised"))
@@ -64,22 +84,32 @@ impl Simulator {
         orders.iter().filter_map(misplaced).collect()
     }
 
-    /// All intents whose card was not declined.
+    /// The latest state of each intent.
     async fn intents(&self) -> Vec<Intent> {
-        let [schema]: &[&'static Schema] = stripe_simulator::SCHEMAS else {
-            panic!("the simulator has one collection")
-        };
+        let revisions = stripe_simulator::SCHEMAS[0];
         let store = SqliteStore::open(&file(&self.directory), stripe_simulator::SCHEMAS).unwrap();
         let all = Find { equal: Vec::new(), after: None, limit: usize::MAX >> 1 };
-        let documents = store.find(schema, all).await.unwrap();
-        let intents = documents.iter().map(|document| serde_json::from_str::<Intent>(&document.body).unwrap());
-        intents.filter(|intent| !intent.card.starts_with("charge_declined")).collect()
+        let documents = store.find(revisions, all).await.unwrap();
+        let revisions = documents.iter().map(|document| serde_json::from_str::<Revision>(&document.body).unwrap());
+        let mut latest = HashMap::<String, Intent>::new();
+        for intent in revisions.filter_map(|revision| revision.intent) {
+            if latest.get(&intent.id).is_none_or(|known| known.sequence < intent.sequence) {
+                latest.insert(intent.id.clone(), intent);
+            }
+        }
+        latest.into_values().collect()
     }
 }
 
 impl Intent {
-    fn last_step(&self) -> &str {
-        self.steps.last().map_or("authorise", |step| &step.action)
+    /// Whether its money was taken and not given back.
+    fn is_captured(&self) -> bool {
+        self.charge.as_ref().is_some_and(|charge| charge.state == "captured" && charge.refund.is_none())
+    }
+
+    /// Whether its money is held and neither taken nor released.
+    fn is_authorised(&self) -> bool {
+        self.status == "requires_capture"
     }
 }
 

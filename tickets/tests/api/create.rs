@@ -3,7 +3,7 @@ use insta::assert_json_snapshot;
 use serde_json::{Value, json};
 use testing::snapshots::with_named_ids;
 
-use crate::{TICKETS, TicketsApp, VALID_PRICES, expect_only_valid_tickets, expect_session_first, id_of};
+use crate::{MINIMUM, TICKETS, TicketsApp, VALID_PRICES, expect_only_valid_tickets, expect_session_first, id_of};
 
 #[tokio::test]
 async fn creating_a_ticket_returns_and_publishes_it() {
@@ -45,6 +45,15 @@ async fn prices_are_kept_to_the_cent() {
         assert_eq!(app.find_ticket(id_of(&ticket)).await["price"].to_string(), shown);
         assert_eq!(app.service.published().await[0].1["price"].to_string(), shown);
     }
+}
+
+#[tokio::test]
+async fn the_minimum_price_is_50_cents() {
+    let app = TicketsApp::new();
+    let create = |price| app.service.post(TICKETS).by(&app.seller).json(&json!({"title": "Concert", "price": price}));
+    create(0.49).send().await.expect_invalid(&[MINIMUM]);
+    assert_eq!(app.service.published().await, []);
+    assert_eq!(create(0.5).send().await.expect(201)["price"], 0.5);
 }
 
 #[tokio::test]

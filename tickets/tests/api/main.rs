@@ -23,16 +23,18 @@ const TICKETS: &str = "/api/tickets";
 
 const TITLE: (&str, &str) = ("title", "Title is required");
 const PRICE: (&str, &str) = ("price", "Price must be greater than 0");
+const MINIMUM: (&str, &str) = ("price", "Price must be at least 0.50");
 
 /// Valid prices: as sent, and as returned.
-const VALID_PRICES: [(&str, &str); 9] = [
+const VALID_PRICES: [(&str, &str); 10] = [
     ("20", "20"),
     ("19.99", "19.99"),
     ("\"19.99\"", "19.99"),
     ("1.1", "1.1"),
     ("\"1.10\"", "1.1"),
-    ("0.01", "0.01"),
-    ("0.29", "0.29"),
+    ("0.50", "0.5"),
+    ("0.51", "0.51"),
+    ("1.29", "1.29"),
     ("999999.99", "999999.99"),
     ("\"20\"", "20"),
 ];
@@ -55,6 +57,9 @@ const INVALID_PRICES: [&str; 16] = [
     "true",
     "[20]",
 ];
+
+/// Valid amounts that are less than a card can be charged.
+const PRICES_BELOW_MINIMUM: [&str; 5] = ["0.01", "0.29", "0.49", "\"0.49\"", "49e-2"];
 
 struct TicketsApp {
     env: TestEnv,
@@ -174,6 +179,10 @@ async fn expect_only_valid_tickets(request: impl Fn() -> TestRequest) {
         json(format!(r#"{{"title": "Concert", "price": {price}}}"#)).await.expect_invalid(&[PRICE]);
     }
     json(r#"{"title": "Concert"}"#.to_owned()).await.expect_invalid(&[PRICE]);
+    for price in PRICES_BELOW_MINIMUM {
+        json(format!(r#"{{"title": "Concert", "price": {price}}}"#)).await.expect_invalid(&[MINIMUM]);
+        json(format!(r#"{{"title": "", "price": {price}}}"#)).await.expect_invalid(&[TITLE, MINIMUM]);
+    }
 }
 
 #[tokio::test]

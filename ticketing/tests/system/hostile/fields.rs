@@ -7,6 +7,7 @@ use crate::binary::start;
 
 const NOT_JSON: &str = "Request body is not valid JSON";
 const PRICE: &str = "Price must be greater than 0";
+const MINIMUM: &str = "Price must be at least 0.50";
 
 #[tokio::test]
 async fn texts_round_trip_unchanged_and_invalid_ones_are_rejected() {
@@ -58,8 +59,9 @@ async fn prices_are_exact_to_the_cent_or_rejected() {
         ("19.99", "19.99"),
         ("\"19.99\"", "19.99"),
         ("1.1", "1.1"),
-        ("0.01", "0.01"),
-        ("0.29", "0.29"),
+        ("0.5", "0.5"),
+        ("0.50", "0.5"),
+        ("0.57", "0.57"),
         ("1.15", "1.15"),
         ("4.35", "4.35"),
         ("2e1", "20"),
@@ -106,6 +108,10 @@ async fn prices_are_exact_to_the_cent_or_rejected() {
     for price in invalid {
         let reply = ann.post_ticket("Concert", price).send().await.expect(400);
         assert_eq!(reply.field_errors(), [("price".to_owned(), PRICE.to_owned())], "{price}");
+    }
+    for price in ["0.01", "0.29", "0.49", "\"0.49\"", "1e-2"] {
+        let reply = ann.post_ticket("Concert", price).send().await.expect(400);
+        assert_eq!(reply.field_errors(), [("price".to_owned(), MINIMUM.to_owned())], "{price}");
     }
     for invalid_json in ["NaN", "Infinity", "+20", "020", ".5", "5.", "0x10", "2e"] {
         ann.post_ticket("Concert", invalid_json).send().await.expect_error(400, NOT_JSON);
