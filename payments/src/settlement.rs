@@ -202,7 +202,10 @@ pub(crate) async fn postpone(app: &AppState, id: PaymentId, error: PaymentError)
     })
     .await;
     match postponed {
-        Ok(payment) => warn!(payment_id = %id, status = %payment.status, "payment not settled yet, will retry"),
+        Ok(payment) => {
+            let (status, error) = (payment.status, chain(&error));
+            warn!(payment_id = %id, %status, error, "payment not settled yet, will retry");
+        }
         // Its lease ends later.
         Err(error) => warn!(payment_id = %id, error = chain(&error), "could not postpone a payment"),
     }

@@ -39,9 +39,10 @@ pub(crate) struct Payment {
     pub(crate) order_id: OrderId,
     /// The buyer.
     pub(crate) user_id: UserId,
-    /// Counts the attempts to pay for the order, from 1. Unique for an order.
-    #[serde(default)]
-    attempt: u32,
+    /// The order and the number of the attempt, from 1: `65c0ffee65c0ffee65000003/1`. A unique index over this field
+    /// limits an order to [`MAX_ATTEMPTS`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<String>,
     pub(crate) status: PaymentStatus,
     #[serde(with = "common::money::as_cents")]
     pub(crate) amount: Money,
@@ -113,7 +114,7 @@ impl Entity for Payment {
             Index { name: "payments_by_intent", fields: &[Payment::INTENT], kind: IndexKind::Plain },
             Index { name: "payments_unsettled", fields: &[Payment::UNSETTLED], kind: IndexKind::Plain },
             Index { name: "payments_by_live_order", fields: &[Payment::LIVE_ORDER], kind: IndexKind::Unique },
-            Index { name: "payments_by_attempt", fields: &[Payment::ORDER, "attempt"], kind: IndexKind::Unique },
+            Index { name: "payments_by_attempt", fields: &["attempt"], kind: IndexKind::Unique },
         ],
         ids: &[Payment::ORDER, "userId", Payment::LIVE_ORDER],
         times: &["attemptedAt", "nextAttemptAt"],
@@ -144,7 +145,7 @@ impl Payment {
             version: 0,
             order_id: order.id,
             user_id: order.user_id,
-            attempt,
+            attempt: Some(format!("{}/{attempt}", order.id)),
             status: PaymentStatus::Recorded,
             amount: order.price,
             card: None,
