@@ -115,7 +115,7 @@ fn payment_failed_matches_its_golden_files() {
     let mut event = PaymentFailed { id: id(4), order_id: id(3), reason: PaymentFailure::CaptureFailed };
     assert_golden("payment-failed", "payment:failed/65c0ffee65c0ffee65000004/0", &event);
     event.reason = PaymentFailure::Refunded;
-    assert_golden("payment-failed-refunded", "payment:failed/65c0ffee65c0ffee65000004/0", &event);
+    assert_golden("payment-failed-refunded", "payment:failed/65c0ffee65c0ffee65000004/1", &event);
 }
 
 #[test]

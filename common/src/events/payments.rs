@@ -84,7 +84,10 @@ impl Event for PaymentFailed {
     }
 
     fn version(&self) -> u64 {
-        // A payment fails only once.
-        0
+        // One that was not captured may be captured by the staff later, and then refunded.
+        match self.reason {
+            PaymentFailure::CaptureFailed => 0,
+            PaymentFailure::Refunded => 1,
+        }
     }
 }
