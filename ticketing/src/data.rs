@@ -15,6 +15,19 @@ pub(crate) const EVENTS: &str = "events.db";
 /// The database of the payments service.
 pub(crate) const PAYMENTS: &str = "payments.db";
 
+/// The path of a database in the data directory of a system, which may be running.
+///
+/// # Errors
+///
+/// If it does not exist: a command must not create it.
+pub(crate) fn existing_database(data: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let file = data.join(name);
+    if !file.try_exists().with_context(|| format!("could not look for {}", file.display()))? {
+        bail!("{} does not exist; name the system's data directory with --data-dir (DATA_DIR)", file.display());
+    }
+    Ok(file)
+}
+
 /// The directory of all data, locked for this process.
 pub(crate) struct DataDirectory {
     path: PathBuf,
