@@ -62,7 +62,7 @@ impl Journal {
         &self.endpoints
     }
 
-    /// The current state of an intent. Writes down that its authorisation has lapsed, if it has.
+    /// The current state of an intent. Records that its authorisation has lapsed, if it has.
     pub(crate) async fn current(&self, id: IntentId, now: Timestamp) -> Result<Option<Intent>, StoreError> {
         loop {
             let Some(intent) = self.stored(id).await? else { return Ok(None) };

@@ -38,7 +38,7 @@ struct Config {
     #[arg(long, default_value = "./stripe-simulator.db", value_name = "FILE")]
     file: PathBuf,
 
-    /// Delays each API call by so many milliseconds.
+    /// Delays each API call by this many milliseconds.
     #[arg(long, default_value_t = 0, value_name = "N")]
     delay_ms: u64,
 
