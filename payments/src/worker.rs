@@ -6,6 +6,7 @@ use common::error::chain;
 use common::ids::PaymentId;
 use common::store::{Query, StoreError};
 use common::trace::in_new_trace;
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -48,13 +49,13 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
             () = app.clock.sleep_until(next_round) => {
                 let room = outage.limit().saturating_sub(in_flight.len());
                 for id in in_new_trace("settlement", due(&app, room)).await {
-                    in_flight.push(in_new_trace("settlement", settle_one(&app, id)));
+                    in_flight.push(in_new_trace("settlement", settle_one(&app, id)).boxed());
                 }
                 let now = app.clock.now();
                 next_round = now.plus(outage.pause());
                 if now >= next_audit && !outage.is_on() {
                     next_audit = now.plus(AUDIT_INTERVAL);
-                    in_new_trace("audit", audit::run(&app)).await;
+                    in_flight.push(in_new_trace("audit", audit::run(&app).map(|()| None)).boxed());
                 }
             }
         }
