@@ -9,6 +9,7 @@ use common::clock::Timestamp;
 use common::ids::WebhookId;
 use common::store::{Entity, Index, IndexKind, Query, Schema, StoreError};
 use hmac::{Hmac, KeyInit, Mac};
+use metrics::counter;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -160,7 +161,12 @@ fn intent_of(object: &Value) -> Option<String> {
 pub(crate) async fn receive(app: &AppState, event: &WebhookEvent) -> Result<(), StoreError> {
     match app.webhooks.insert(event, ()).await {
         Err(StoreError::Duplicate(_)) => {}
-        stored => stored?,
+        stored => {
+            stored?;
+            if event.kind == "charge.dispute.created" {
+                counter!("payments_disputed_total").increment(1);
+            }
+        }
     }
     app.work.notify_one();
     Ok(())
