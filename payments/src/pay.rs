@@ -111,8 +111,10 @@ async fn charge(app: &AppState, order: &OrderCopy, payment: Payment, token: &Car
         }
         _ => {}
     }
-    // If that fails the worker continues; the reply is the same.
-    let _later = settle_claimed(app, payment).await;
+    if payment.version == confirmed.payment.version || payment.is_next_state_of(&confirmed.payment) {
+        // If that fails the worker continues; the reply is the same.
+        let _later = settle_claimed(app, payment).await;
+    }
     if let Some(declined @ StripeError::Declined { .. }) = failure {
         return Err(declined.into());
     }
@@ -182,7 +184,7 @@ async fn confirm(
         };
         let intent = match app.stripe.retrieve(&id).await {
             Ok(intent) => intent,
-            Err(unknown) => return Err(postpone(app, payment.id, unknown.into()).await),
+            Err(unknown) => return Err(postpone(app, &payment, unknown.into()).await),
         };
         let again = intent.is_unconfirmed()
             && !error.is_final()

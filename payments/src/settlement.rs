@@ -45,14 +45,17 @@ pub(crate) async fn claim(app: &AppState, id: PaymentId) -> Result<Claim, Paymen
     Ok(if is_granted { Claim::Granted(payment) } else { Claim::Refused(payment) })
 }
 
-/// Takes the next steps of a payment that the caller has claimed.
+/// Takes the next steps of a payment that the caller has claimed, until it is settled or another task takes over.
 pub(crate) async fn settle_claimed(app: &AppState, mut payment: Payment) -> Result<Payment, PaymentError> {
-    let id = payment.id;
     while payment.is_held() {
-        payment = match step(app, &payment).await {
-            Ok(payment) => payment,
-            Err(error) => return Err(postpone(app, id, error).await),
+        let next = match step(app, &payment).await {
+            Ok(next) => next,
+            Err(error) => return Err(postpone(app, &payment, error).await),
         };
+        if !next.is_next_state_of(&payment) {
+            return Ok(next);
+        }
+        payment = next;
     }
     Ok(payment)
 }
@@ -73,14 +76,14 @@ async fn step(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError
     }
 }
 
-/// Reads Stripe's state. Gives up the claim with `release` if nothing follows from it.
+/// Reads Stripe's state. Gives up the claim with `release_with` if nothing follows from it.
 async fn look_or(
     app: &AppState,
     payment: &Payment,
     release_with: impl Fn(&mut Payment, Timestamp),
 ) -> Result<Payment, PaymentError> {
     let seen = look(app, payment).await?;
-    if seen.version == payment.version { release(app, seen, release_with).await } else { Ok(seen) }
+    if seen.version == payment.version { release(app, payment, release_with).await } else { Ok(seen) }
 }
 
 /// Captures, cancels or refunds.
@@ -99,7 +102,7 @@ async fn act(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError>
     };
     match called {
         _ if seen.status != payment.status => Ok(seen),
-        Ok(_) => release(app, seen, Payment::postpone).await,
+        Ok(_) => release(app, payment, Payment::postpone).await,
         Err(PaymentError::Stripe(error)) if error.is_final() => count_rejection(app, payment, &error).await,
         Err(error) => Err(error),
     }
@@ -119,10 +122,9 @@ async fn call(app: &AppState, payment: &Payment) -> Result<Option<Intent>, Payme
 }
 
 /// Reads Stripe's state of a payment and stores what follows from it.
-pub(crate) async fn look(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError> {
+async fn look(app: &AppState, payment: &Payment) -> Result<Payment, PaymentError> {
     let intent = app.stripe.retrieve(payment.intent()?).await?;
     if intent.is_disputed() {
-        metrics::counter!("payments_disputed_total").increment(1);
         warn!(payment_id = %payment.id, order_id = %payment.order_id, "the cardholder disputes a payment");
     }
     observe(app, payment, &intent).await
@@ -176,16 +178,13 @@ async fn count_rejection(app: &AppState, payment: &Payment, error: &StripeError)
     Ok(payment)
 }
 
-/// Gives up the claim of a payment, unless it was just given up.
+/// Gives up the claim of a payment, unless another task has changed it.
 async fn release(
     app: &AppState,
-    payment: Payment,
+    payment: &Payment,
     release: impl Fn(&mut Payment, Timestamp),
 ) -> Result<Payment, PaymentError> {
-    if !payment.is_held() {
-        return Ok(payment);
-    }
-    record_if_same(app, &payment, |payment, now| {
+    record_if_same(app, payment, |payment, now| {
         release(payment, now);
         PaymentEvent::None
     })
@@ -193,21 +192,14 @@ async fn release(
 }
 
 /// Schedules the next try after a failure. Returns the failure.
-pub(crate) async fn postpone(app: &AppState, id: PaymentId, error: PaymentError) -> PaymentError {
-    let postponed = record(app, id, |payment| {
-        if payment.is_claimed(app.clock.now()) {
-            payment.postpone(app.clock.now());
-        }
-        Ok(PaymentEvent::None)
-    })
-    .await;
-    match postponed {
-        Ok(payment) => {
-            let (status, error) = (payment.status, chain(&error));
-            warn!(payment_id = %id, %status, error, "payment not settled yet, will retry");
+pub(crate) async fn postpone(app: &AppState, payment: &Payment, error: PaymentError) -> PaymentError {
+    let payment_id = payment.id;
+    match release(app, payment, Payment::postpone).await {
+        Ok(Payment { status, .. }) => {
+            warn!(%payment_id, %status, error = chain(&error), "payment not settled yet, will retry");
         }
         // Its lease ends later.
-        Err(error) => warn!(payment_id = %id, error = chain(&error), "could not postpone a payment"),
+        Err(error) => warn!(%payment_id, error = chain(&error), "could not postpone a payment"),
     }
     error
 }

@@ -43,6 +43,12 @@ impl Payment {
         self.claimed
     }
 
+    /// Whether the task that holds `before` has brought it into this state. If another task claims the payment, the state
+    /// stays the same, and whatever follows is a later version.
+    pub(crate) fn is_next_state_of(&self, before: &Self) -> bool {
+        self.status != before.status && self.version == before.version + 1
+    }
+
     /// Whether something remains to be done.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.unsettled.is_some()
