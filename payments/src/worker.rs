@@ -35,6 +35,8 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
     let mut in_flight = FuturesUnordered::new();
     let mut outage = Outage::default();
     let (mut next_round, mut next_audit) = (app.clock.now(), app.clock.now());
+    // Whether the last round found more payments than there was room for.
+    let mut is_backlogged = false;
     while !stop.is_cancelled() {
         tokio::select! {
             biased;
@@ -43,12 +45,18 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
                 if let Some(available) = available {
                     outage.note(available, in_flight.is_empty());
                 }
-                next_round = app.clock.now().plus(outage.pause());
+                if outage.is_on() {
+                    next_round = app.clock.now().plus(outage.pause());
+                } else if is_backlogged {
+                    next_round = app.clock.now();
+                }
             }
             () = app.work.notified(), if !outage.is_on() => next_round = app.clock.now(),
             () = app.clock.sleep_until(next_round) => {
                 let room = outage.limit().saturating_sub(in_flight.len());
-                for id in in_new_trace("settlement", due(&app, room)).await {
+                let due = in_new_trace("settlement", due(&app, room)).await;
+                is_backlogged = due.len() == room;
+                for id in due {
                     in_flight.push(in_new_trace("settlement", settle_one(&app, id)).boxed());
                 }
                 let now = app.clock.now();

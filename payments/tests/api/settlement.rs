@@ -85,3 +85,22 @@ async fn an_outage_of_two_hours_costs_few_requests_and_every_hold_is_released_af
     }
     assert_eq!(app.line.statuses().await, ["canceled"; 20]);
 }
+
+/// More than the worker settles at once. The clock stands still.
+#[tokio::test]
+async fn captures_do_not_wait_for_the_next_look_at_the_clock() {
+    let mut app = PaymentsApp::new();
+    let mut orders = Vec::new();
+    for _ in 0..40 {
+        let order = app.order().await;
+        app.pay(&order).await.expect(201);
+        orders.push(order);
+    }
+    for order in &orders {
+        app.service.deliver(&order_completed(order)).await;
+    }
+    app.start_worker();
+    for order in &orders {
+        app.wait_for(async || app.statuses(order).await == ["captured"]).await;
+    }
+}
