@@ -174,13 +174,21 @@ impl World {
     }
 
     /// Sends one of Stripe's webhooks, perhaps an old one, perhaps again.
-    pub(crate) fn send_webhook(&self) {
-        let events = self.simulator("GET", "/v1/events?limit=100", "");
-        let events = events["data"].as_array().cloned().unwrap_or_default();
-        if events.is_empty() {
-            return;
+    pub(crate) fn send_any_webhook(&self) {
+        let events = self.events();
+        if !events.is_empty() {
+            let count = u32::try_from(events.len()).expect("few events");
+            self.send_webhook(&events[self.chance.below(count) as usize]);
         }
-        let event = &events[self.chance.below(u32::try_from(events.len()).expect("few events")) as usize];
+    }
+
+    /// The events of Stripe, newest first.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let events = self.simulator("GET", "/v1/events?limit=100", "");
+        events["data"].as_array().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn send_webhook(&self, event: &Value) {
         let body = event.to_string();
         let signature = stripe_simulator::sign(SECRET, self.env.clock.now(), &body);
         let service = &self.process.as_ref().expect("a process").service;
