@@ -11,11 +11,12 @@ use crate::http::{Connection, get};
 use crate::system::System;
 
 /// All listeners. A listener that has not handled anything yet has no metric, so they cannot be read from `/metrics`.
-const LISTENERS: [&str; 12] = [
+const LISTENERS: [&str; 15] = [
     "orders_ticket-created",
     "orders_ticket-updated",
     "tickets_order-created",
     "payments_order-created",
+    "payments_order-updated",
     "expiration_order-created",
     "tickets_order-cancelled",
     "payments_order-cancelled",
@@ -24,6 +25,8 @@ const LISTENERS: [&str; 12] = [
     "expiration_order-completed",
     "orders_expiration-complete",
     "orders_payment-created",
+    "orders_payment-pending",
+    "orders_payment-failed",
 ];
 
 const POLL: Duration = Duration::from_millis(20);
