@@ -15,9 +15,9 @@ use payments::WebhookSecrets;
 use payments::stripe::Stripe;
 use serde_json::{Value, json};
 use testing::builders::order_created;
-use testing::{MemoryStore, Reply, TestApp, TestEnv, TestUser, Workers};
+use testing::{MemoryStore, TestApp, TestEnv, TestUser, Workers};
 use tokio::runtime::Runtime;
-use tokio::task::{JoinHandle, yield_now};
+use tokio::task::yield_now;
 use tower::ServiceExt;
 
 use crate::chance::{Chance, Ideal};
@@ -41,7 +41,6 @@ pub(crate) struct World {
     simulator: Router,
     pub(crate) stripe: Stripe,
     process: Option<Process>,
-    pub(crate) replies: Arc<Mutex<Vec<Reply>>>,
 }
 
 /// A running instance of the service. Dropping it cuts all its tasks off where they are.
@@ -49,7 +48,6 @@ struct Process {
     runtime: Runtime,
     service: TestApp,
     _workers: Workers,
-    _paying: Vec<JoinHandle<()>>,
 }
 
 impl World {
@@ -71,7 +69,6 @@ impl World {
         buyer.cookie = format!("session={session}");
         let order = OrderCreated { user_id: buyer.id, ..order_created(env.clock.now()) };
         let orders = Orders::new(order, chance.is_below(30));
-        let replies = Arc::default();
         let mut world = Self {
             chance,
             log,
@@ -85,7 +82,6 @@ impl World {
             simulator,
             stripe,
             process: None,
-            replies,
         };
         world.restart();
         world
@@ -100,7 +96,7 @@ impl World {
         let service = payments::service(&self.database, self.env.sessions.clone(), self.stripe.clone(), secrets);
         let mut service = TestApp::new(service, None);
         let workers = runtime.block_on(async { service.start_workers() });
-        self.process = Some(Process { runtime, service, _workers: workers, _paying: Vec::new() });
+        self.process = Some(Process { runtime, service, _workers: workers });
     }
 
     /// Lets the tasks of the service go on for a while.
@@ -120,15 +116,14 @@ impl World {
     /// The buyer pays. The reply arrives in a later step, unless the service is killed first.
     pub(crate) fn pay(&mut self, token: &str) {
         let body = json!({"token": token, "orderId": self.orders.order.id});
-        let (buyer, replies, log) = (self.buyer.clone(), self.replies.clone(), self.log.clone());
+        let (buyer, log) = (self.buyer.clone(), self.log.clone());
         let process = self.process.as_mut().expect("a process");
         let request = process.service.post("/api/payments").by(&buyer).json(&body);
         let token = token.to_owned();
-        process._paying.push(process.runtime.spawn(async move {
+        process.runtime.spawn(async move {
             let reply = request.send().await;
             log.lock().expect("no poison").push(format!("    buyer with {token}: {} {}", reply.status, reply.body));
-            replies.lock().expect("no poison").push(reply);
-        }));
+        });
     }
 
     /// Delivers one event of the orders service. It is delivered again later, unless it is acknowledged and that arrives.
