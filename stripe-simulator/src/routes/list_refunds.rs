@@ -1,7 +1,7 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::page::limit;
+use super::page::{Range, limit};
 use crate::app::AppState;
 use crate::error::StripeError;
 use crate::intent::Intent;
@@ -16,6 +16,8 @@ pub(super) async fn list_refunds(
     StripeRequest { mut parameters, .. }: StripeRequest,
 ) -> Result<Response, StripeError> {
     let limit = limit(&mut parameters)?;
+    let range = Range::take(&mut parameters)?;
+    let after = parameters.take("starting_after");
     let payment_intent = parameters.take("payment_intent");
     parameters.finish()?;
     let mut refunded = match payment_intent {
@@ -23,7 +25,7 @@ pub(super) async fn list_refunds(
             let missing = || StripeError::no_such("payment_intent", &id, "payment_intent");
             vec![app.find(&id).await?.ok_or_else(missing)?]
         }
-        None => newest_refunded(&app, limit).await?,
+        None => refunded(&app, range, after, limit).await?,
     };
     refunded.retain(|intent| !view::refund(intent).is_null());
     let has_more = if refunded.len() > limit { HasMore::Yes } else { HasMore::No };
@@ -31,18 +33,34 @@ pub(super) async fn list_refunds(
     Ok(found(view::list("/v1/refunds", refunded.iter().map(view::refund).collect(), has_more)))
 }
 
-/// The intents that were refunded last: one more than `limit`, if there are as many.
-async fn newest_refunded(app: &AppState, limit: usize) -> Result<Vec<Intent>, StripeError> {
+/// The intents that were refunded in the range and before the refund `before`, newest refund first: one more than `limit`,
+/// if there are as many.
+async fn refunded(
+    app: &AppState,
+    range: Range,
+    mut before: Option<String>,
+    limit: usize,
+) -> Result<Vec<Intent>, StripeError> {
     let (mut after, mut intents) = (None, Vec::new());
     loop {
         let batch = app.journal.created(Created::Refund, after).await?;
-        let Some((last, _)) = batch.last() else { return Ok(intents) };
+        let Some((last, _)) = batch.last() else { break };
         after = Some(*last);
         for (_, id) in batch {
-            intents.extend(app.journal.current(id, app.clock.now()).await?);
+            let Some(intent) = app.journal.current(id, app.clock.now()).await? else { continue };
+            let Some(refund) = intent.charge.as_ref().and_then(|charge| charge.refund.as_ref()) else { continue };
+            if before.is_some() {
+                before.take_if(|before| *before == refund.id);
+            } else if range.contains(refund.created) {
+                intents.push(intent);
+            }
             if intents.len() > limit {
                 return Ok(intents);
             }
         }
+    }
+    match before {
+        Some(unknown) => Err(StripeError::no_such("refund", &unknown, "starting_after")),
+        None => Ok(intents),
     }
 }
