@@ -1,4 +1,4 @@
-//! The audit: compares Stripe's recent intents with our payments.
+//! The audit: compares Stripe's recent intents and refunds with our payments.
 
 use std::time::Duration;
 
@@ -13,12 +13,15 @@ use crate::AppState;
 use crate::error::PaymentError;
 use crate::payment::{Payment, PaymentStatus};
 use crate::settlement::{adopt, check};
-use crate::stripe::{Intent, IntentStatus, Stripe};
+use crate::stripe::{Intent, IntentStatus, Page, Stripe};
 
-/// How far back each audit looks.
+/// How far back each audit looks for intents.
 const WINDOW: Duration = Duration::from_secs(3600);
 
-/// How many pages of intents an audit reads at most.
+/// How far back each audit looks for refunds, which can be made long after the intent.
+const REFUND_WINDOW: Duration = Duration::from_secs(24 * 3600);
+
+/// How many pages of a list an audit reads at most.
 const MAX_PAGES: usize = 10;
 
 /// How many stuck payments are counted at most.
@@ -65,6 +68,9 @@ pub(crate) async fn run(app: &AppState) {
     if let Err(error) = compare_recent(app).await {
         warn!(error = chain(&error), "could not compare payments with Stripe, will retry");
     }
+    if let Err(error) = check_refunded(app).await {
+        warn!(error = chain(&error), "could not look for refunds, will retry");
+    }
     match stuck(&app.payments).await {
         Ok(stuck) => gauge!("payments_stuck").set(stuck.len() as f64),
         Err(error) => warn!(error = chain(&error), "could not count stuck payments, will retry"),
@@ -90,6 +96,22 @@ async fn compare_recent(app: &AppState) -> Result<(), PaymentError> {
     Ok(())
 }
 
+/// Schedules a check of each captured payment that was refunded recently, perhaps in Stripe's dashboard and in part.
+async fn check_refunded(app: &AppState) -> Result<(), PaymentError> {
+    let since = app.clock.now().minus(REFUND_WINDOW);
+    let mut pages = Pages::default();
+    while pages.is_more() {
+        let refunds = pages.turn(app.stripe.list_refunds(since, pages.last()).await?, |refund| &refund.id);
+        for intent in refunds.iter().filter_map(|refund| refund.payment_intent.as_deref()) {
+            let payment = app.payments.find(Query::newest(1).with(Payment::INTENT, intent)).await?.pop();
+            if let Some(payment) = payment.filter(|payment| payment.status == PaymentStatus::Captured) {
+                check(app, payment.id).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The stuck payments, newest first.
 pub(crate) async fn stuck(payments: &Collection<Payment>) -> Result<Vec<Payment>, StoreError> {
     payments.find(Query::newest(MAX_STUCK).with(Payment::STATUS, PaymentStatus::Stuck)).await
@@ -101,19 +123,44 @@ pub(crate) async fn drifts(
     stripe: &Stripe,
     since: Timestamp,
 ) -> Result<Vec<Drift>, PaymentError> {
-    let (mut drifts, mut last) = (Vec::new(), None);
-    for _ in 0..MAX_PAGES {
-        let (intents, has_more) = stripe.list(since, last.as_deref()).await?;
+    let (mut drifts, mut pages) = (Vec::new(), Pages::default());
+    while pages.is_more() {
+        let intents = pages.turn(stripe.list(since, pages.last()).await?, |intent| &intent.id);
         for intent in &intents {
             drifts.extend(compare(payments, intent).await?);
         }
-        last = intents.last().map(|intent| intent.id.clone());
-        if !has_more || last.is_none() {
-            return Ok(drifts);
-        }
     }
-    warn!(pages = MAX_PAGES, "too many recent intents, compared only the newest");
     Ok(drifts)
+}
+
+/// A place in a list of Stripe's.
+#[derive(Default)]
+struct Pages {
+    read: usize,
+    last: Option<String>,
+    is_over: bool,
+}
+
+impl Pages {
+    fn is_more(&self) -> bool {
+        if self.read == MAX_PAGES && !self.is_over {
+            warn!(pages = MAX_PAGES, "a list of Stripe's is too long, read only the newest");
+        }
+        self.read < MAX_PAGES && !self.is_over
+    }
+
+    /// The id of the last item of the page before.
+    fn last(&self) -> Option<&str> {
+        self.last.as_deref()
+    }
+
+    /// Moves to the next page. Returns the items of this one.
+    fn turn<T>(&mut self, page: Page<T>, id: impl Fn(&T) -> &String) -> Vec<T> {
+        self.read += 1;
+        self.last = page.data.last().map(|item| id(item).clone());
+        self.is_over = !page.has_more || self.last.is_none();
+        page.data
+    }
 }
 
 async fn compare(payments: &Collection<Payment>, intent: &Intent) -> Result<Option<Drift>, StoreError> {

@@ -27,7 +27,7 @@ use stripe_core::payment_intent::{
     CancelPaymentIntent, CapturePaymentIntent, ConfirmPaymentIntent, CreatePaymentIntent, ListPaymentIntent,
     RetrievePaymentIntent,
 };
-use stripe_core::refund::CreateRefund;
+use stripe_core::refund::{CreateRefund, ListRefund};
 use stripe_shared::PaymentIntentCaptureMethod;
 use stripe_types::{Currency, RangeQueryTs};
 
@@ -80,6 +80,26 @@ pub struct NewIntent<'a> {
     pub amount: Money,
     /// The card.
     pub token: &'a CardToken,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Page<T> {
+    /// The items.
+    pub data: Vec<T>,
+    /// Whether there is another page.
+    #[serde(default)]
+    pub has_more: bool,
+}
+
+/// A refund, whoever made it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Refund {
+    /// `re_…`.
+    pub id: String,
+    /// The intent whose charge was refunded, `pi_…`. Other charges of the account may have none.
+    #[serde(default, deserialize_with = "intent::lenient")]
+    pub payment_intent: Option<String>,
 }
 
 impl Stripe {
@@ -143,9 +163,9 @@ impl Stripe {
     /// Refunds the captured amount.
     pub async fn refund(&self, intent: &str, key: &str) -> Result<(), StripeError> {
         #[derive(Deserialize)]
-        struct Refund {}
+        struct Response {}
 
-        let Refund {} = self.call(CreateRefund::new().payment_intent(intent).build(), Some(key)).await?;
+        let Response {} = self.call(CreateRefund::new().payment_intent(intent).build(), Some(key)).await?;
         Ok(())
     }
 
@@ -154,23 +174,23 @@ impl Stripe {
         self.call(RetrievePaymentIntent::new(intent).expand(charge()).build(), None).await
     }
 
-    /// The intents created since `since`, newest first, and whether there are more. `before` is the id of the last intent
-    /// of the previous page.
-    pub async fn list(&self, since: Timestamp, before: Option<&str>) -> Result<(Vec<Intent>, bool), StripeError> {
-        #[derive(Deserialize)]
-        struct Page {
-            data: Vec<Intent>,
-            #[serde(default)]
-            has_more: bool,
-        }
-
+    /// The intents created since `since`, newest first. `last` is the id of the last intent of the previous page.
+    pub async fn list(&self, since: Timestamp, last: Option<&str>) -> Result<Page<Intent>, StripeError> {
         let mut request = ListPaymentIntent::new().created(RangeQueryTs::gte(since.as_secs())).limit(PAGE);
-        if let Some(last) = before {
+        if let Some(last) = last {
             request = request.starting_after(last);
         }
         let expanded = vec!["data.latest_charge".to_owned()];
-        let Page { data, has_more } = self.call(request.expand(expanded).build(), None).await?;
-        Ok((data, has_more))
+        self.call(request.expand(expanded).build(), None).await
+    }
+
+    /// The refunds made since `since`, newest first. `last` is the id of the last refund of the previous page.
+    pub async fn list_refunds(&self, since: Timestamp, last: Option<&str>) -> Result<Page<Refund>, StripeError> {
+        let mut request = ListRefund::new().created(RangeQueryTs::gte(since.as_secs())).limit(PAGE);
+        if let Some(last) = last {
+            request = request.starting_after(last);
+        }
+        self.call(request.build(), None).await
     }
 
     /// Checks that Stripe accepts the key.
@@ -180,9 +200,9 @@ impl Stripe {
     /// [`StripeError::Unauthorised`] if it does not.
     pub async fn check_key(&self) -> Result<(), StripeError> {
         #[derive(Deserialize)]
-        struct Page {}
+        struct Response {}
 
-        let Page {} = self.call(ListPaymentIntent::new().limit(1).build(), None).await?;
+        let Response {} = self.call(ListPaymentIntent::new().limit(1).build(), None).await?;
         Ok(())
     }
 
