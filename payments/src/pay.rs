@@ -54,6 +54,7 @@ async fn begin(app: &AppState, order: &OrderCopy) -> Result<Begun, PaymentError>
         if let Some(live) = attempts.iter().find(|attempt| !attempt.status.is_ended()) {
             match live.status {
                 PaymentStatus::RequiresAction => return Ok(Begun::Pending(live.clone())),
+                PaymentStatus::Stuck => return Err(PaymentError::InProgress),
                 PaymentStatus::Recorded | PaymentStatus::Confirming | PaymentStatus::Voiding => {
                     finish(app, live).await?;
                     continue;

@@ -71,6 +71,9 @@ pub(crate) struct Payment {
     /// How often a task has begun the current step.
     #[serde(default)]
     tries: u32,
+    /// Whether the staff has asked for a refund, which Stripe may refuse.
+    #[serde(default)]
+    pub(super) refund_requested: bool,
     /// How often Stripe has rejected the current step.
     #[serde(default)]
     rejections: u32,
@@ -156,6 +159,7 @@ impl Payment {
             next_attempt_at: now.plus(schedule::LEASE),
             claimed: true,
             tries: 1,
+            refund_requested: false,
             rejections: 0,
             attempted_at: now,
         }
@@ -215,10 +219,15 @@ impl Payment {
         Ok(())
     }
 
-    /// Refunds a captured payment on behalf of the staff. Does nothing if that has been done.
+    /// Refunds a captured payment on behalf of the staff, or tries again if Stripe refused. Does nothing if it is being
+    /// refunded or was.
     pub(crate) fn refund(&mut self, now: Timestamp) -> Result<(), InvalidTransition> {
         match self.status {
-            PaymentStatus::Captured => self.hand_over(PaymentStatus::Refunding, now),
+            PaymentStatus::Captured => {
+                self.refund_requested = true;
+                self.hand_over(PaymentStatus::Refunding, now);
+            }
+            PaymentStatus::Stuck if self.refund_requested => self.hand_over(PaymentStatus::Refunding, now),
             PaymentStatus::Refunding | PaymentStatus::Refunded => {}
             PaymentStatus::Recorded
             | PaymentStatus::Confirming

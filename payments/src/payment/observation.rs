@@ -124,7 +124,7 @@ impl Payment {
                 self.proceed(PaymentStatus::Voiding, now);
                 self.observe_release(intent, now)
             }
-            (OrderStatus::Complete, IntentStatus::Succeeded) => {
+            (OrderStatus::Complete, IntentStatus::Succeeded) if !self.refund_requested || intent.is_refunded() => {
                 self.proceed(PaymentStatus::Captured, now);
                 self.observe_charge(intent, now)
             }

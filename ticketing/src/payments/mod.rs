@@ -85,7 +85,8 @@ fn stuck(stuck: &[StuckPayment]) -> String {
         format!("payment {payment}, order {order}, {amount} USD, {intent}, {attempted_at}\n")
     };
     let advice = "\nStripe rejects the next step of each. Find its intent in Stripe's dashboard, and capture, cancel or refund \
-                  it there.\nThe system looks at it every hour, or at once if it receives webhooks.\n";
+                  it there.\nThe system looks at it every hour, or at once if it receives webhooks.\nTo ask for a \
+                  refund again: ticketing payments refund ORDER\n";
     stuck.iter().map(line).collect::<String>() + advice
 }
 
