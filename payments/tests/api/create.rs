@@ -125,11 +125,11 @@ async fn a_late_payer_is_never_charged() {
 async fn an_order_that_expires_during_authorisation_ends_voided() {
     let app = PaymentsApp::start();
     let order = app.order().await;
-    app.line.hold_responses();
+    app.line.hold("/confirm");
     let (paid, ()) = tokio::join!(app.pay(&order), async {
-        app.line.confirmed().await;
+        app.line.held().await;
         app.env.clock.advance(RESERVATION);
-        app.line.release_responses();
+        app.line.release_all();
     });
     paid.expect_error(400, "Order has expired");
     // The clock has jumped beyond the lease of the request, so the worker may be the one who finishes.
@@ -214,12 +214,12 @@ async fn twenty_concurrent_payments_authorise_once() {
 async fn a_client_that_disconnects_does_not_interrupt_its_payment() {
     let app = PaymentsApp::start();
     let order = app.order().await;
-    app.line.hold_responses();
+    app.line.hold("/confirm");
     tokio::select! {
         _ = app.pay(&order) => panic!("the response was not held"),
-        () = app.line.confirmed() => {}
+        () = app.line.held() => {}
     }
-    app.line.release_responses();
+    app.line.release_all();
     // No worker is running.
     app.wait_for_statuses(&order, &["authorised"]).await;
     assert_eq!(app.service.published().await.len(), 1);
@@ -229,11 +229,11 @@ async fn a_client_that_disconnects_does_not_interrupt_its_payment() {
 async fn an_order_cancelled_during_authorisation_ends_voided() {
     let app = PaymentsApp::start();
     let order = app.order().await;
-    app.line.hold_responses();
+    app.line.hold("/confirm");
     let (paid, ()) = tokio::join!(app.pay(&order), async {
-        app.line.confirmed().await;
+        app.line.held().await;
         app.service.deliver(&order_cancelled(&order)).await;
-        app.line.release_responses();
+        app.line.release_all();
     });
     paid.expect_error(400, "Cannot pay for a cancelled order");
     app.wait_for_statuses(&order, &["voided"]).await;

@@ -13,8 +13,10 @@ use common::error::BoxError;
 use common::store::Database;
 use http_body_util::BodyExt;
 use payments::stripe::Transport;
-use serde_json::Value;
-use tokio::sync::Semaphore;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, oneshot};
 use tower::ServiceExt;
 
 /// How a request to Stripe fails.
@@ -34,12 +36,16 @@ pub(crate) struct Line {
     /// The faults of the next requests, in order.
     faults: Mutex<VecDeque<Option<Fault>>>,
     is_down: Mutex<bool>,
+    /// Decides about each request whether Stripe fails.
+    chance: Mutex<Option<StdRng>>,
     /// The requests so far.
     calls: Mutex<Vec<String>>,
-    /// Each response to a confirmation takes a permit.
-    responses: Semaphore,
-    /// Receives a permit for each confirmation that Stripe has responded to.
-    responded: Semaphore,
+    /// The responses to requests that contain one of these texts are held back.
+    holds: Mutex<Vec<&'static str>>,
+    /// The responses that are held back, in the order of the requests.
+    held: Mutex<VecDeque<oneshot::Sender<()>>>,
+    /// Receives a permit for each response that is held back.
+    arrived: Semaphore,
 }
 
 impl Line {
@@ -49,9 +55,11 @@ impl Line {
             quiet: stripe_simulator::router(at_stripe),
             faults: Mutex::default(),
             is_down: Mutex::default(),
+            chance: Mutex::default(),
             calls: Mutex::default(),
-            responses: Semaphore::new(Semaphore::MAX_PERMITS),
-            responded: Semaphore::new(0),
+            holds: Mutex::default(),
+            held: Mutex::default(),
+            arrived: Semaphore::new(0),
         }
     }
 
@@ -65,32 +73,58 @@ impl Line {
         *self.is_down.lock().expect("no poison") = is_down;
     }
 
-    /// Takes the requests so far: `POST /v1/payment_intents/pi_…/confirm`.
+    /// The requests so far: `POST /v1/payment_intents/pi_…/confirm`.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.calls.lock().expect("no poison").clone()
+    }
+
+    /// Takes the requests so far.
     pub(crate) fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut *self.calls.lock().expect("no poison"))
     }
 
-    /// Delays responses to confirmations until [`release_responses`](Self::release_responses).
-    pub(crate) fn hold_responses(&self) {
-        self.responses.forget_permits(Semaphore::MAX_PERMITS);
+    /// Holds back the responses to requests that contain `text`, as [`calls`](Self::calls) shows them.
+    pub(crate) fn hold(&self, text: &'static str) {
+        self.holds.lock().expect("no poison").push(text);
     }
 
-    pub(crate) fn release_responses(&self) {
-        self.responses.add_permits(1000);
+    /// Waits until a response is held back: Stripe has done the work, and the service does not know.
+    pub(crate) async fn held(&self) {
+        let arrived = tokio::time::timeout(Duration::from_secs(20), self.arrived.acquire()).await;
+        arrived.expect("a response in time").expect("an open semaphore").forget();
     }
 
-    /// Waits until Stripe has responded to a confirmation.
-    pub(crate) async fn confirmed(&self) {
-        tokio::time::timeout(Duration::from_secs(20), self.responded.acquire())
-            .await
-            .expect("a response in time")
-            .expect("an open semaphore")
-            .forget();
+    /// Lets the oldest response through that is held back.
+    pub(crate) fn release_one(&self) {
+        let response = self.held.lock().expect("no poison").pop_front().expect("a response is held back");
+        response.send(()).expect("the service waits");
+    }
+
+    /// Lets all responses through, and holds back no more.
+    pub(crate) fn release_all(&self) {
+        self.holds.lock().expect("no poison").clear();
+        // Those whose sender has been cut off are dropped.
+        self.held.lock().expect("no poison").clear();
+    }
+
+    async fn hold_back(&self, call: &str) {
+        if !self.holds.lock().expect("no poison").iter().any(|text| call.contains(text)) {
+            return;
+        }
+        let (release, released) = oneshot::channel();
+        self.held.lock().expect("no poison").push_back(release);
+        self.arrived.add_permits(1);
+        let _sent_or_dropped = released.await;
     }
 
     /// Makes Stripe itself fail: `{"operation": "capture", "fault": "error"}`.
     pub(crate) async fn fail_at_stripe(&self, fault: Value) {
         send(&self.stripe, "POST", "/_simulator/faults", fault.to_string()).await;
+    }
+
+    /// Makes Stripe itself fail at one request in three, by chance.
+    pub(crate) fn fail_one_in_three(&self, seed: u64) {
+        *self.chance.lock().expect("no poison") = Some(StdRng::seed_from_u64(seed));
     }
 
     /// Does something to the newest intent, as in the dashboard or at the buyer's bank.
@@ -138,21 +172,22 @@ async fn send(stripe: &Router, method: &str, path: &str, body: String) -> Value 
 #[async_trait]
 impl Transport for Line {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
-        let path = request.uri().path().to_owned();
-        self.calls.lock().expect("no poison").push(format!("{} {path}", request.method()));
+        let call = format!("{} {}", request.method(), request.uri().path());
+        self.calls.lock().expect("no poison").push(call.clone());
         // The audit lists intents at any time.
         let is_audit = request.uri().query().is_some_and(|query| query.contains("limit"));
         let fault = if is_audit { None } else { self.faults.lock().expect("no poison").pop_front().flatten() };
         if fault == Some(Fault::NotSent) || *self.is_down.lock().expect("no poison") {
             return Err("not sent".into());
         }
+        let is_unlucky = |chance: &mut StdRng| chance.random_ratio(1, 3);
+        if self.chance.lock().expect("no poison").as_mut().is_some_and(is_unlucky) {
+            self.fail_at_stripe(json!({"operation": "any", "fault": "error"})).await;
+        }
         let Ok(response) = self.stripe.clone().oneshot(request.map(Body::from)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
-        if path.ends_with("/confirm") {
-            self.responded.add_permits(1);
-            self.responses.acquire().await.expect("an open semaphore").forget();
-        }
+        self.hold_back(&call).await;
         if fault == Some(Fault::ResponseLost) {
             Err("response lost".into())
         } else {

@@ -1,6 +1,7 @@
 //! Tests of the payments service on an embedded store and the Stripe simulator.
 
 mod action;
+mod claims;
 mod create;
 mod failures;
 mod line;
@@ -69,6 +70,13 @@ impl PaymentsApp {
 
     fn start_worker(&mut self) {
         self.workers = Some(self.service.start_workers());
+    }
+
+    /// Starts a second replica of the service.
+    fn start_replica(&self) -> (TestApp, Workers) {
+        let mut replica = service(&self.database, &self.env, &self.stripe);
+        let workers = replica.start_workers();
+        (replica, workers)
     }
 
     /// Replaces the service with a new instance on the same database. The old worker is cut off.

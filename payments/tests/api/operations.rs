@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use common::clock::Clock;
 use common::events::Subject;
 use payments::operations::{self, Refund, RefundError};
@@ -23,6 +25,45 @@ async fn a_refund_is_done_once_and_announced() {
     assert_eq!((published[0].0, &published[0].1["reason"]), (Subject::PaymentFailed, &"refunded".into()));
 }
 
+/// A cardholder's dispute forbids a refund until it is closed.
+#[tokio::test]
+async fn a_refund_that_stripe_refuses_stays_stuck_and_can_be_asked_for_again() {
+    let app = PaymentsApp::start();
+    let order = app.order().await;
+    app.pay(&order).await.expect(201);
+    app.service.deliver(&order_completed(&order)).await;
+    app.wait_for_statuses(&order, &["captured"]).await;
+    app.service.published().await;
+    app.line.act_at_stripe("dispute").await;
+    operations::refund(&app.database, order.id).await.unwrap();
+    app.wait_for_statuses(&order, &["stuck"]).await;
+    // Looks at it hourly, and does not take it for captured.
+    for _ in 0..5 {
+        app.env.clock.advance(Duration::from_secs(3600));
+        app.wait_for_statuses(&order, &["stuck"]).await;
+    }
+    assert!(app.service.published().await.is_empty());
+    app.line.take_calls();
+    assert_eq!(operations::refund(&app.database, order.id).await.unwrap(), Refund::Scheduled);
+    app.wait_for(async || {
+        app.env.clock.advance(Duration::from_secs(1));
+        app.line.take_calls().iter().any(|call| call == "POST /v1/refunds")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refund_in_the_dashboard_is_noticed_without_a_webhook() {
+    let app = PaymentsApp::start();
+    let order = app.order().await;
+    app.pay(&order).await.expect(201);
+    app.service.deliver(&order_completed(&order)).await;
+    app.wait_for_statuses(&order, &["captured"]).await;
+    app.env.clock.advance(Duration::from_secs(7 * 3600));
+    app.line.act_at_stripe("refund").await;
+    app.wait_for_statuses(&order, &["refunded"]).await;
+}
+
 #[tokio::test]
 async fn an_order_without_a_payment_cannot_be_refunded() {
     let app = PaymentsApp::start();
@@ -35,7 +76,7 @@ async fn drift_shows_intents_that_differ_and_the_worker_repairs_them() {
     let mut app = PaymentsApp::new();
     let order = app.order().await;
     app.pay(&order).await.expect(201);
-    let since = order.expires_at.minus(std::time::Duration::from_secs(3600));
+    let since = order.expires_at.minus(Duration::from_secs(3600));
     assert_eq!(operations::drift(&app.database, &app.stripe, since).await.unwrap(), []);
     app.line.act_at_stripe("cancel").await;
     let drift = operations::drift(&app.database, &app.stripe, since).await.unwrap();
