@@ -19,6 +19,8 @@ pub(crate) struct Orders {
     pub(crate) status: OrderStatus,
     version: u64,
     pub(crate) events: Vec<OrderEvent>,
+    /// All events so far.
+    published: Vec<OrderEvent>,
     /// Whether an order whose payment cannot be captured is kept.
     keep: bool,
     /// Whether a complete order was kept although its payment had failed.
@@ -27,8 +29,14 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn new(order: OrderCreated, keep: bool) -> Self {
-        let events = vec![OrderEvent::Created(order.clone())];
-        Self { order, status: OrderStatus::Created, version: 0, events, keep, is_kept_unpaid: false }
+        let published = vec![OrderEvent::Created(order.clone())];
+        let events = published.clone();
+        Self { order, status: OrderStatus::Created, version: 0, events, published, keep, is_kept_unpaid: false }
+    }
+
+    /// All events so far will be delivered again.
+    pub(crate) fn repeat_events(&mut self) {
+        self.events = self.published.clone();
     }
 
     /// Handles an event of the payments service, perhaps not for the first time.
@@ -37,12 +45,12 @@ impl Orders {
             Subject::PaymentCreated if self.is_open() => {
                 self.advance(OrderStatus::Complete);
                 let (id, ticket) = (self.order.id, TicketRef { id: self.order.ticket.id });
-                self.events.push(OrderEvent::Completed(OrderCompleted { id, version: self.version, ticket }));
+                self.publish(OrderEvent::Completed(OrderCompleted { id, version: self.version, ticket }));
             }
             Subject::PaymentPending if self.status == OrderStatus::Created => {
                 self.advance(OrderStatus::AwaitingPayment);
                 let event = OrderUpdated { version: self.version, ..order_updated(&self.order) };
-                self.events.push(OrderEvent::Updated(event));
+                self.publish(OrderEvent::Updated(event));
             }
             Subject::PaymentFailed if self.keep && payload["reason"] == "capture_failed" => self.is_kept_unpaid = true,
             Subject::PaymentFailed if self.status != OrderStatus::Cancelled => self.mark_cancelled(),
@@ -64,7 +72,12 @@ impl Orders {
     fn mark_cancelled(&mut self) {
         self.advance(OrderStatus::Cancelled);
         let (id, ticket) = (self.order.id, TicketRef { id: self.order.ticket.id });
-        self.events.push(OrderEvent::Cancelled(OrderCancelled { id, version: self.version, ticket }));
+        self.publish(OrderEvent::Cancelled(OrderCancelled { id, version: self.version, ticket }));
+    }
+
+    fn publish(&mut self, event: OrderEvent) {
+        self.published.push(event.clone());
+        self.events.push(event);
     }
 
     fn advance(&mut self, status: OrderStatus) {

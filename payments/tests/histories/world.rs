@@ -11,11 +11,11 @@ use common::events::OrderCreated;
 use common::listener::ListenError;
 use common::store::{Database, Store};
 use http_body_util::BodyExt;
-use payments::WebhookSecrets;
+use payments::{WebhookSecrets, operations};
 use payments::stripe::Stripe;
 use serde_json::{Value, json};
 use testing::builders::order_created;
-use testing::{MemoryStore, TestApp, TestEnv, TestUser, Workers};
+use testing::{MemoryStore, Reply, TestApp, TestEnv, TestUser, Workers};
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tower::ServiceExt;
@@ -126,6 +126,34 @@ impl World {
         });
     }
 
+    /// The buyer pays and waits for the reply.
+    pub(crate) fn pay_and_wait(&mut self, token: &str) -> Reply {
+        let body = json!({"token": token, "orderId": self.orders.order.id});
+        let process = self.process.as_ref().expect("a process");
+        let request = process.service.post("/api/payments").by(&self.buyer).json(&body);
+        let replied = process.runtime.spawn(request.send());
+        self.run_until(|_| replied.is_finished());
+        let reply = self.block_on(replied).expect("a reply");
+        self.note(&format!("    buyer with {token}: {} {}", reply.status, reply.body));
+        reply
+    }
+
+    /// Lets the tasks of the service go on until the condition holds: first step by step, then second by second.
+    pub(crate) fn run_until(&self, condition: impl Fn(&Self) -> bool) {
+        for step in 0..1000 {
+            if condition(self) {
+                return;
+            }
+            if step < 500 {
+                self.run(1);
+            } else {
+                self.env.clock.advance(Duration::from_secs(1));
+                self.block_on(async { tokio::time::sleep(Duration::from_secs(1)).await });
+            }
+        }
+        panic!("it does not happen: {:#?}", self.payments());
+    }
+
     /// Delivers one event of the orders service. It is delivered again later, unless it is acknowledged and that arrives.
     pub(crate) fn deliver_order_event(&mut self) -> bool {
         if self.orders.events.is_empty() {
@@ -208,6 +236,12 @@ impl World {
         let id = intent["id"].as_str().expect("an id");
         let reply = self.simulator("POST", &format!("/_simulator/payment_intents/{id}/{action}"), "");
         self.note(&format!("  {action} of {id} at Stripe: {}", reply["status"]));
+    }
+
+    /// The staff refunds the order.
+    pub(crate) fn refund(&self) {
+        let refund = self.block_on(operations::refund(&self.database, self.orders.order.id));
+        self.note(&format!("the staff refunds: {refund:?}"));
     }
 
     /// Makes Stripe fail, or ends that.
