@@ -3,7 +3,7 @@
 use common::clock::Timestamp;
 use common::ids::IntentId;
 use common::store::{Collection, Database, Query, StoreError};
-use serde_json::Value;
+use serde_json::value::to_raw_value;
 use tokio::sync::Notify;
 
 use crate::idempotency::{LIFETIME, RequestIdentity};
@@ -167,6 +167,6 @@ impl Journal {
 }
 
 fn stored_event((kind, intent): &(EventKind, Intent)) -> StoredEvent {
-    let object: Value = view::object(*kind, intent);
+    let object = to_raw_value(&view::object(*kind, intent)).expect("JSON of a JSON value");
     StoredEvent { kind: kind.name().to_owned(), object, is_delivered: false }
 }

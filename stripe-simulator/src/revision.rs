@@ -4,7 +4,7 @@ use common::clock::Timestamp;
 use common::ids::IntentId;
 use common::store::{Entity, Index, IndexKind, Schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::idempotency::RequestIdentity;
 use crate::intent::Intent;
@@ -80,7 +80,8 @@ pub(crate) enum Pending {
 pub(crate) struct StoredEvent {
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    pub(crate) object: Value,
+    /// Not parsed, because most readers of a revision do not need it.
+    pub(crate) object: Box<RawValue>,
     pub(crate) is_delivered: bool,
 }
 

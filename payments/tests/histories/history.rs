@@ -54,7 +54,9 @@ fn disturb(world: &mut World) {
         step(world);
         let yields = world.chance.pick(&[0, 1, 3, 10, 40]);
         world.run(yields);
-        check_holds(world);
+        if world.network.take_changed() {
+            check_holds(world);
+        }
     }
 }
 
@@ -129,7 +131,7 @@ pub(crate) fn settle(world: &mut World) {
         }
         let unsettled =
             world.payments().iter().any(|payment| payment.get("unsettled").is_some() && payment["status"] != "stuck");
-        if round > 11 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
+        if round > 9 && !relayed && !delivered && !unsettled && !world.orders.is_open() {
             return;
         }
     }

@@ -1,11 +1,12 @@
 //! The network between the payments service and Stripe.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Method, Request, Response};
 use bytes::Bytes;
 use common::error::BoxError;
 use http_body_util::BodyExt;
@@ -22,6 +23,8 @@ pub(crate) struct Network {
     chance: Arc<Chance>,
     /// Requests whose sender has given up, but that still arrive.
     late: Mutex<Vec<Request<Bytes>>>,
+    /// Whether a request that may have changed something has arrived since the last look.
+    has_changed: AtomicBool,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -34,7 +37,7 @@ enum Fault {
 
 impl Network {
     pub(crate) fn new(stripe: Router, chance: Arc<Chance>, log: Arc<Mutex<Vec<String>>>) -> Self {
-        Self { stripe, chance, late: Mutex::default(), log }
+        Self { stripe, chance, late: Mutex::default(), has_changed: AtomicBool::default(), log }
     }
 
     /// Lets a request arrive that its sender has given up.
@@ -51,7 +54,18 @@ impl Network {
         true
     }
 
+    /// Whether Stripe's state may have changed since the last call of this.
+    pub(crate) fn take_changed(&self) -> bool {
+        self.has_changed.swap(false, Ordering::Relaxed)
+    }
+
+    /// Notes that somebody else has changed Stripe's state.
+    pub(crate) fn note_change(&self) {
+        self.has_changed.store(true, Ordering::Relaxed);
+    }
+
     async fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        self.has_changed.fetch_or(request.method() == Method::POST, Ordering::Relaxed);
         let Ok(response) = self.stripe.clone().oneshot(request.map(Body::from)).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();

@@ -235,6 +235,7 @@ impl World {
         let intent = &intents[self.chance.below(u32::try_from(intents.len()).expect("few intents")) as usize];
         let id = intent["id"].as_str().expect("an id");
         let reply = self.simulator("POST", &format!("/_simulator/payment_intents/{id}/{action}"), "");
+        self.network.note_change();
         self.note(&format!("  {action} of {id} at Stripe: {}", reply["status"]));
     }
 

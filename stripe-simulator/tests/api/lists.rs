@@ -80,7 +80,7 @@ async fn refunds_are_listed() {
     assert_eq!((page["data"].as_array().unwrap().as_slice(), &page["has_more"]), (&refunds[2..], &false.into()));
     let later = refunds[0]["created"].as_i64().unwrap() + 1;
     let page = stripe.get(&format!("/v1/refunds?created[gte]={later}")).await.expect(200);
-    assert_eq!(page["data"], json!([]));
+    assert_eq!(page["data"].as_array().map(Vec::len), Some(0));
     stripe.get("/v1/refunds?starting_after=re_unknown").await.expect(400);
     let intent = refunds[2]["payment_intent"].as_str().unwrap();
     let page = stripe.get(&format!("/v1/refunds?payment_intent={intent}")).await.expect(200);
