@@ -12,6 +12,7 @@ mod order_completed;
 mod order_created;
 mod responses;
 mod settlement;
+mod stripe_mock;
 mod webhook;
 
 use std::sync::Arc;

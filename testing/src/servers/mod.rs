@@ -4,6 +4,6 @@ mod program;
 mod proxy;
 mod server;
 
-pub use program::{NATS, Program, REDIS, mongo};
+pub use program::{NATS, Program, REDIS, STRIPE_MOCK, mongo};
 pub use proxy::Proxy;
 pub use server::Server;

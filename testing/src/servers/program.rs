@@ -22,6 +22,10 @@ pub const NATS: Program = Program { name: "nats-server", arguments: nats_argumen
 pub const REDIS: Program =
     Program { name: "redis-server", arguments: redis_arguments, greeting: b"PING\r\n", answer: b"+PONG" };
 
+/// Stripe's own imitation of its API: it refuses parameters that Stripe does not document, and keeps no data.
+pub const STRIPE_MOCK: Program =
+    Program { name: "stripe-mock", arguments: stripe_mock_arguments, greeting: b"", answer: b"" };
+
 /// MongoDB: `mongod` from `PATH`, or else the command in `TEST_MONGO_COMMAND`, followed by `--port N --data DIR`.
 pub fn mongo() -> Program {
     let (name, arguments): (_, fn(u16, &Path) -> Vec<OsString>) =
@@ -45,6 +49,12 @@ fn redis_arguments(port: u16, directory: &Path) -> Vec<OsString> {
     let mut arguments = strings(["--bind", "127.0.0.1", "--port", &port, "--appendonly", "yes", "--save", "", "--dir"]);
     arguments.push(directory.into());
     arguments
+}
+
+fn stripe_mock_arguments(port: u16, _directory: &Path) -> Vec<OsString> {
+    // It always serves HTTPS too.
+    let (http, https) = (format!("127.0.0.1:{port}"), "127.0.0.1:0");
+    strings(["-strict-version-check", "-http-addr", &http, "-https-addr", https])
 }
 
 fn mongod_arguments(port: u16, directory: &Path) -> Vec<OsString> {
