@@ -4,11 +4,13 @@ mod authentication;
 mod bodies;
 mod cards;
 mod control;
+mod description;
 mod events;
 mod faults;
 mod idempotency;
 mod lists;
 mod restart;
+mod schema;
 mod states;
 mod tcp;
 mod webhooks;
@@ -22,6 +24,8 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use testing::TestEnv;
 use tower::ServiceExt;
+
+use description::check_reply;
 
 /// The form of an authorisation with manual capture.
 const AUTHORISATION: &str = "amount=1999&currency=usd&confirm=true&capture_method=manual&payment_method=pm_card_visa";
@@ -61,10 +65,12 @@ impl Stripe {
     }
 
     async fn try_send(&self, request: Request<Body>) -> Result<Reply, Broken> {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.routes.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).expect("JSON body") };
+        check_reply(&method, &path, parts.status, &body);
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
+use crate::description::check_event;
 use crate::{AUTHORISATION, Stripe};
 
 /// A webhook endpoint that refuses its first deliveries.
@@ -47,6 +48,7 @@ impl Receiver {
         let mut types = Vec::new();
         for _ in 0..count {
             let event: Value = serde_json::from_str(&self.next().await.1).expect("JSON");
+            check_event(&event);
             types.push(event["type"].as_str().expect("a type").to_owned());
         }
         types
