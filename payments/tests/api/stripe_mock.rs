@@ -33,8 +33,8 @@ async fn stripe_accepts_each_request() {
     }
 }
 
-/// Stripe accepts the token of a card in `payment_method_data`, but describes it only as part of a PaymentMethod, so
-/// that nobody sends numbers of cards.
+/// Stripe accepts a token in `payment_method_data`, but describes it only as a parameter of a PaymentMethod: the same
+/// parameter takes card numbers, which Stripe does not want to see here.
 #[tokio::test]
 async fn stripe_accepts_the_token_of_a_card() {
     let Some(server) = Server::start(STRIPE_MOCK).await else { return };
