@@ -102,11 +102,12 @@ async fn twenty_concurrent_requests_with_one_key_act_once() {
     assert_eq!(stripe.get(PATH).await.expect(200)["data"].as_array().unwrap().len(), 1);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_in_flight_is_refused() {
     let stripe = Stripe::new();
-    // The second starts while the first waits for its write.
-    let create = || stripe.post_keyed(PATH, AUTHORISATION, Some("k"));
+    // The second starts while the first is delayed.
+    let form = AUTHORISATION.replace("visa", "visa_create_delay");
+    let create = || stripe.post_keyed(PATH, &form, Some("k"));
     let (first, second) = tokio::join!(create(), create());
     first.expect(200);
     assert_eq!(second.expect(409)["error"]["code"], "idempotency_key_in_use");
