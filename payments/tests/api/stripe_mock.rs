@@ -27,9 +27,11 @@ async fn stripe_accepts_each_request() {
     stripe.cancel(&intent, "k3").await.unwrap();
     stripe.refund(&intent, "k4").await.unwrap();
     assert!(stripe.retrieve(&intent).await.unwrap().card().is_some());
-    for before in [None, Some(&*intent)] {
-        let (intents, _) = stripe.list(SystemClock.now(), before).await.unwrap();
-        assert!(intents[0].card().is_some());
+    for last in [None, Some(&*intent)] {
+        assert!(stripe.list(SystemClock.now(), last).await.unwrap().data[0].card().is_some());
+    }
+    for last in [None, Some("re_1")] {
+        assert!(stripe.list_refunds(SystemClock.now(), last).await.unwrap().data[0].id.starts_with("re_"));
     }
 }
 
