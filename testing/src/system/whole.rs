@@ -110,6 +110,11 @@ impl System {
         process.kill();
     }
 
+    /// A command that runs the binary with the same variables and data. Add the arguments.
+    pub fn command(&self) -> Command {
+        self.setup.command(self.directory())
+    }
+
     /// Sends a signal: `TERM` or `INT`.
     pub fn signal(&self, name: &str) {
         self.process.signal(name);

@@ -4,8 +4,10 @@
 
 mod binary;
 mod databases;
+mod stripe;
 
 mod crash;
+mod crash_in_call;
 mod dead_letters;
 mod disk;
 mod expiry;
