@@ -14,5 +14,6 @@ mod expiry;
 mod hostile;
 mod purchase;
 mod race;
+mod secrets;
 mod shutdown;
 mod startup;
