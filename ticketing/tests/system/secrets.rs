@@ -199,17 +199,20 @@ impl Emitted {
         }
     }
 
-    /// Each secret with the places that show it, as it is or percent-encoded.
+    /// Each secret with the places that show it, as it is or percent-encoded, and the text before it.
     fn leaks(&self, secrets: &[String]) -> Vec<String> {
-        let leaks = secrets.iter().flat_map(|secret| {
+        let mut leaks = Vec::new();
+        for secret in secrets {
             let encoded = secret.replace('_', "%5F").replace(' ', "%20");
-            let shows = move |line: &&str| line.contains(secret) || line.contains(&encoded);
-            self.0.iter().filter_map(move |(place, content)| {
-                let line: String = content.lines().find(&shows)?.chars().take(1000).collect();
-                Some(format!("{secret} in {place}: {line}"))
-            })
-        });
-        leaks.collect()
+            for (place, content) in &self.0 {
+                let found = content.split_once(secret.as_str()).or_else(|| content.split_once(&encoded));
+                if let Some((before, _)) = found {
+                    let start = before.floor_char_boundary(before.len().saturating_sub(100));
+                    leaks.push(format!("{secret} in {place} after {:?}", &before[start..]));
+                }
+            }
+        }
+        leaks
     }
 }
 
