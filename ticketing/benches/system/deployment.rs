@@ -15,6 +15,8 @@ pub(crate) struct Deployment {
     directory: PathBuf,
     /// `None` for a system in one process.
     servers: Option<Servers>,
+    /// The base URL of Stripe's API, if not that of a simulator of its own.
+    stripe: Option<String>,
 }
 
 /// MongoDB, NATS, Redis and the Stripe simulator.
@@ -40,7 +42,7 @@ impl Deployment {
     /// A system in one process.
     pub(crate) fn whole(directory: PathBuf) -> Result<Self> {
         std::fs::create_dir(&directory)?;
-        Ok(Self { directory, servers: None })
+        Ok(Self { directory, servers: None, stripe: None })
     }
 
     /// A process per service, with its own empty servers.
@@ -58,7 +60,12 @@ impl Deployment {
         let mut stripe = Process::start(stripe, &directory.join("stripe-simulator.log"))?;
         let simulator = stripe.wait_for_output(simulator_url).await?;
         let servers = Servers { mongo, nats, redis, simulator, _stripe: stripe };
-        Ok(Self { directory, servers: Some(servers) })
+        Ok(Self { directory, servers: Some(servers), stripe: None })
+    }
+
+    /// Makes a system in one process use another Stripe.
+    pub(crate) fn with_stripe(self, url: &str) -> Self {
+        Self { stripe: Some(url.to_owned()), ..self }
     }
 
     /// The log file of a process.
@@ -75,6 +82,11 @@ impl Deployment {
         if let Some(expiration) = expiration {
             for process in &mut processes {
                 process.command.env("ORDER_EXPIRATION_SECONDS", expiration.as_secs().to_string());
+            }
+        }
+        if let Some(stripe) = &self.stripe {
+            for process in &mut processes {
+                process.command.env("STRIPE_KEY", "sk_test_bench").env("STRIPE_API_BASE", stripe);
             }
         }
         processes

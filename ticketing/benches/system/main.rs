@@ -20,6 +20,7 @@ mod market;
 
 mod deployment;
 mod process;
+mod stripe;
 mod system;
 
 mod api;

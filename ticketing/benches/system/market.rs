@@ -1,6 +1,7 @@
 //! Requests that sellers and buyers make.
 
 use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -9,6 +10,9 @@ use crate::http::{Reply, get, post};
 use crate::load::{Load, WorkQueue};
 
 const PASSWORD: &str = "correct horse battery staple";
+
+/// How long after an order is complete its payment may be captured.
+const CAPTURE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A signed-up user.
 pub(crate) struct Account {
@@ -80,6 +84,35 @@ pub(crate) async fn create_tickets(load: Load, seller: &Account, count: usize) -
         .await?;
     ensure!(tally.unexpected.is_empty(), "could not create tickets: {:?}", tally.unexpected);
     Ok(tickets.into_inner())
+}
+
+/// Orders each of these tickets and returns the ids of the orders.
+pub(crate) async fn create_orders(load: Load, buyer: &Account, tickets: &[String]) -> Result<Vec<String>> {
+    let (queue, orders) = (WorkQueue::new(tickets), RefCell::new(Vec::with_capacity(tickets.len())));
+    let ordering = load.run(async |client| {
+        while let Some(ticket) = queue.next() {
+            if let Some(order) = client.send(&buyer.create_order(ticket), 201).await? {
+                orders.borrow_mut().push(order.id().context("order without an id")?);
+            }
+        }
+        Ok(())
+    });
+    let tally = ordering.await?;
+    ensure!(tally.unexpected.is_empty(), "could not order tickets: {:?}", tally.unexpected);
+    Ok(orders.into_inner())
+}
+
+/// Counts the orders whose payment is not captured. Waits for that, as the payments service captures in the background.
+pub(crate) async fn count_uncaptured(load: Load, buyer: &Account, orders: &[String]) -> Result<usize> {
+    let list_payments = |order: &String| buyer.list_payments(order);
+    let is_captured = |reply: &Reply<'_>| reply.contains(r#""status":"captured""#);
+    let began = Instant::now();
+    loop {
+        let uncaptured = count_mismatches(load.clone(), orders, list_payments, is_captured).await?;
+        if uncaptured == 0 || began.elapsed() >= CAPTURE_TIMEOUT {
+            return Ok(uncaptured);
+        }
+    }
 }
 
 /// Sends a request for each item and counts the replies that are not as expected.

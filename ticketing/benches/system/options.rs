@@ -51,6 +51,8 @@ pub(crate) enum Scenario {
     Hot,
     /// Order, pay, and poll until the order is complete
     Purchase,
+    /// Pay at a fixed rate while Stripe takes a fixed time; not with --spread
+    Pay,
     /// Sign in
     SignIn,
     /// Watch the processor time of the idle system after the load
@@ -78,7 +80,10 @@ impl Options {
 
     /// The scenarios to run, in their fixed order.
     pub(crate) fn scenarios(&self) -> Vec<Scenario> {
-        let wanted = |scenario: &Scenario| self.scenarios.is_empty() || self.scenarios.contains(scenario);
+        let wanted = |scenario: &Scenario| {
+            let is_named = self.scenarios.is_empty() || self.scenarios.contains(scenario);
+            is_named && !(self.spread && *scenario == Scenario::Pay)
+        };
         Scenario::value_variants().iter().copied().filter(wanted).collect()
     }
 

@@ -4,10 +4,9 @@
 //! again once all have. Measured is the time from the restarted system being ready until each order is cancelled and
 //! its ticket released.
 
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use tokio::time::{sleep, sleep_until};
 
 use crate::bench::{Bench, stop};
@@ -15,8 +14,8 @@ use crate::delivery::{Admin, wait_until_delivered};
 use crate::deployment::Deployment;
 use crate::http::Reply;
 use crate::latencies::Latencies;
-use crate::load::{Load, WorkQueue};
-use crate::market::{Account, count_mismatches, create_tickets, find_ticket};
+use crate::load::Load;
+use crate::market::{Account, count_mismatches, create_orders, create_tickets, find_ticket};
 use crate::progress::progress;
 use crate::report::{Row, thousands};
 use crate::system::System;
@@ -78,23 +77,13 @@ async fn place(bench: &mut Bench, deployment: &Deployment, count: usize, expirat
     wait_until_delivered(&system).await?;
 
     let first = Instant::now();
-    let (queue, orders) = (WorkQueue::new(&tickets), RefCell::new(Vec::with_capacity(count)));
-    let placing = load.run(async |client| {
-        while let Some(ticket) = queue.next() {
-            if let Some(order) = client.send(&buyer.create_order(ticket), 201).await? {
-                orders.borrow_mut().push(order.id().context("order without an id")?);
-            }
-        }
-        Ok(())
-    });
-    let tally = placing.await?;
-    bench.report.unexpected("expiry", &tally);
+    let orders = create_orders(load, &buyer, &tickets).await?;
     wait_until_delivered(&system).await?;
     let all_expired = Instant::now() + expiration;
     stop(system, &mut bench.report).await;
     let took = first.elapsed();
     ensure!(took < expiration, "placing {count} orders took {took:?}, but the first expired after {expiration:?}");
-    Ok(Placed { buyer, orders: orders.into_inner(), tickets, all_expired })
+    Ok(Placed { buyer, orders, tickets, all_expired })
 }
 
 /// Measures how long after `ready` each ticket was released.

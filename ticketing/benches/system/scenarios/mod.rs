@@ -6,6 +6,7 @@ mod expiry;
 mod hot;
 mod idle;
 mod order;
+mod pay;
 mod purchase;
 mod sign_in;
 
@@ -23,6 +24,7 @@ pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
             Scenario::Order => order::run(bench).await.context("order")?,
             Scenario::Hot => hot::run(bench).await.context("hot ticket")?,
             Scenario::Purchase => purchase::run(bench).await.context("purchase")?,
+            Scenario::Pay => pay::run(bench).await.context("pay")?,
             Scenario::SignIn => sign_in::run(bench).await.context("sign-in")?,
             Scenario::Idle => idle::run(bench).await.context("idle")?,
             Scenario::Expiry => expiry::run(bench).await.context("expiry")?,

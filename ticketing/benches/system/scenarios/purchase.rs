@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result};
 
 use crate::bench::Bench;
 use crate::delivery::wait_until_delivered;
-use crate::http::Reply;
 use crate::load::{Client, WorkQueue};
-use crate::market::{Account, count_mismatches, create_tickets};
+use crate::market::{Account, count_uncaptured, create_tickets};
 use crate::progress::progress;
 
 /// More than the clients are likely to buy.
@@ -51,16 +50,7 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
 
     progress("purchase", "check that payments are captured");
     wait_until_delivered(&bench.system).await?;
-    let list_payments = |order: &String| bench.buyer.list_payments(order);
-    let is_captured = |reply: &Reply<'_>| reply.contains(r#""status":"captured""#);
-    let began = Instant::now();
-    let uncaptured = loop {
-        // The payments service captures in the background.
-        let uncaptured = count_mismatches(bench.load(), &complete, list_payments, is_captured).await?;
-        if uncaptured == 0 || began.elapsed() >= TIMEOUT {
-            break uncaptured;
-        }
-    };
+    let uncaptured = count_uncaptured(bench.load(), &bench.buyer, &complete).await?;
     if uncaptured > 0 {
         bench.report.failure(format!("purchase: {uncaptured} of {} complete orders are not captured", complete.len()));
     }
