@@ -48,7 +48,9 @@ enum Order {
     Cancelled,
 }
 
-const HAPPENINGS: &[(&str, fn(&mut World))] = &[
+type Happening = (&'static str, fn(&mut World));
+
+const HAPPENINGS: &[Happening] = &[
     ("nothing", |_| {}),
     ("the buyer pays", |world| world.pay("tok_visa")),
     ("the buyer pays in two tabs", |world| {
