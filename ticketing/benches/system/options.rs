@@ -21,7 +21,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: Option<u64>,
 
-    /// Run a quick check of about 20 seconds, with rough figures
+    /// Run a quick check of about 25 seconds, with rough figures
     #[arg(long)]
     short: bool,
 
