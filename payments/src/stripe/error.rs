@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::http::header::InvalidHeaderValue;
-use common::error::BoxError;
+use common::error::{BoxError, chain};
 use serde::Deserialize;
 
 use super::intent::{Intent, lenient};
@@ -60,6 +60,20 @@ impl StripeError {
         match self {
             Self::Declined { .. } | Self::Rejected { .. } => true,
             Self::Unauthorised | Self::Unavailable(_) => false,
+        }
+    }
+
+    /// The same error with a text that does not contain the secret.
+    pub(super) fn without(self, secret: &str) -> Self {
+        let clean = |text: String| text.replace(secret, "…");
+        match self {
+            Self::Declined { message, code, intent } => Self::Declined { message: clean(message), code, intent },
+            Self::Rejected { status, message } => Self::Rejected { status, message: clean(message) },
+            Self::Unavailable(cause) => match chain(&*cause) {
+                text if text.contains(secret) => Self::unavailable(clean(text)),
+                _ => Self::Unavailable(cause),
+            },
+            Self::Unauthorised => self,
         }
     }
 

@@ -142,7 +142,8 @@ impl Stripe {
             format!("payment_method_data[type]=card&payment_method_data[card][token]={token}")
         };
         request.body = request.body.map(|body| format!("{body}&payment_method_types[]=card&{card}"));
-        self.call(request, Some(key)).await
+        // Stripe's messages repeat wrong parameters.
+        self.call(request, Some(key)).await.map_err(|error| error.without(new.token.as_str()))
     }
 
     /// Confirms an intent: holds its amount, unless the bank declines or the buyer has to do something first.

@@ -160,7 +160,7 @@ async fn a_decline_returns_stripes_message_and_another_card_may_be_tried() {
 async fn an_unknown_card_is_a_client_error() {
     let app = PaymentsApp::start();
     let order = app.order().await;
-    app.pay_with(&order, "tok_nope").await.expect_error(400, "No such token: 'tok_nope'");
+    app.pay_with(&order, "tok_nope").await.expect_error(400, "No such token: '…'");
     app.pay_with(&order, "pm_nope&x=1").await.expect_error(400, "No such PaymentMethod: 'pm_nope&x=1'");
     assert_eq!(app.statuses(&order).await, ["declined"; 2]);
     app.pay(&order).await.expect(201);
