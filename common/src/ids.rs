@@ -26,13 +26,18 @@ impl ObjectId {
         static PROCESS: LazyLock<[u8; 5]> = LazyLock::new(rand::random);
         static COUNTER: AtomicU32 = AtomicU32::new(0);
 
-        let mut id = [0; 12];
-        // Saturates in 2106, when MongoDB's own ids overflow.
-        let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
-        id[..4].copy_from_slice(&seconds.to_be_bytes());
+        let Self(mut id) = Self::earliest(now);
         id[4..9].copy_from_slice(&*PROCESS);
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         id[9..].copy_from_slice(&count.to_be_bytes()[1..]);
+        Self(id)
+    }
+
+    fn earliest(time: Timestamp) -> Self {
+        let mut id = [0; 12];
+        // Saturates in 1970, and in 2106, when MongoDB's own ids overflow.
+        let seconds = u32::try_from(time.as_secs().max(0)).unwrap_or(u32::MAX);
+        id[..4].copy_from_slice(&seconds.to_be_bytes());
         Self(id)
     }
 
@@ -80,6 +85,9 @@ pub trait RecordId:
 {
     /// When the id was generated, to the second.
     fn created_at(self) -> Timestamp;
+
+    /// An id that precedes all that are generated at `time` or later, to the second.
+    fn earliest(time: Timestamp) -> Self;
 }
 
 macro_rules! record_ids {
@@ -98,6 +106,10 @@ macro_rules! record_ids {
         impl RecordId for $name {
             fn created_at(self) -> Timestamp {
                 self.0.created_at()
+            }
+
+            fn earliest(time: Timestamp) -> Self {
+                Self(ObjectId::earliest(time))
             }
         }
 

@@ -1,13 +1,14 @@
 //! The orders service: reservations of tickets and their outcome.
 //!
 //! It alone decides whether a purchase stands. Buyers order and cancel over HTTP (`routes`); payments and expirations
-//! arrive as events (`listeners`).
+//! arrive as events (`listeners`). An order whose expiration does not arrive is cancelled all the same (`sweep`).
 
 mod config;
 mod error;
 mod listeners;
 mod order;
 mod routes;
+mod sweep;
 mod ticket;
 
 use std::sync::Arc;
@@ -64,7 +65,7 @@ pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -
         reservation: Duration::from_secs(config.order_expiration_seconds.into()),
         capture_failure: config.capture_failure,
     };
-    Service::new("orders").routes(router(app.clone())).listeners(listeners(app)).database(database.clone())
+    Service::new("orders").routes(router(app.clone())).listeners(listeners(app.clone())).worker(|stop| sweep::run(app, stop)).database(database.clone())
 }
 
 fn router(app: AppState) -> Router {

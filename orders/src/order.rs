@@ -29,6 +29,16 @@ pub(crate) struct Order {
     /// same ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     live_ticket_id: Option<TicketId>,
+    /// Set until the order ends. An index over this field finds overdue reservations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open: Option<Open>,
+}
+
+/// Marks an order that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Open {
+    Yes,
 }
 
 impl Entity for Order {
@@ -37,6 +47,7 @@ impl Entity for Order {
         collection: "orders",
         indexes: &[
             Index { name: "orders_live_ticket", fields: &[Order::LIVE_TICKET], kind: IndexKind::Unique },
+            Index { name: "orders_open", fields: &[Order::OPEN], kind: IndexKind::Plain },
             Index { name: "orders_by_user", fields: &[Order::USER], kind: IndexKind::Plain },
         ],
         ids: &[Order::USER, "ticket.id", Order::LIVE_TICKET],
@@ -66,6 +77,9 @@ pub(crate) enum OrderRuleError {
 impl Order {
     pub(crate) const LIVE_TICKET: &'static str = "liveTicketId";
     pub(crate) const USER: &'static str = "userId";
+    pub(crate) const OPEN: &'static str = "open";
+    /// The value of [`OPEN`](Self::OPEN).
+    pub(crate) const YES: &'static str = "yes";
 
     /// Reserves a ticket for the duration `reservation`.
     pub(crate) fn place(
@@ -81,6 +95,7 @@ impl Order {
             status: OrderStatus::Created,
             expires_at: now.plus(reservation),
             live_ticket_id: Some(ticket.id),
+            open: Some(Open::Yes),
             ticket,
         };
         let event = OrderCreated {
@@ -153,6 +168,7 @@ impl Order {
             OrderStatus::Complete | OrderStatus::Cancelled => return None,
         }
         self.status = OrderStatus::Complete;
+        self.open = None;
         self.version += 1;
         Some(OrderCompleted { id: self.id, version: self.version, ticket: self.ticket_ref() })
     }
@@ -160,6 +176,7 @@ impl Order {
     fn mark_cancelled(&mut self) -> OrderCancelled {
         self.status = OrderStatus::Cancelled;
         self.live_ticket_id = None;
+        self.open = None;
         self.version += 1;
         OrderCancelled { id: self.id, version: self.version, ticket: self.ticket_ref() }
     }
@@ -253,6 +270,7 @@ mod tests {
             prop_assert_eq!(order.status, expected);
             prop_assert_eq!(events, usize::from(!payments.is_empty()));
             prop_assert_eq!(order.version, events as u64);
+            prop_assert_eq!(order.open.is_some(), payments.is_empty());
             prop_assert_eq!(order.live_ticket_id.is_some(), order.status != OrderStatus::Cancelled);
         }
     }
