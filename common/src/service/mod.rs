@@ -3,6 +3,9 @@
 //! A [`Service`] is a list of parts. [`run()`] starts the parts and runs them until a signal. From then on the process is
 //! not ready, but keeps serving for a while, because proxies notice that late. Then it accepts no more requests and
 //! events, finishes those in flight, and finally publishes what is left in the outboxes.
+//!
+//! A part that ends by itself or panics stops the process in the same way, with an error: whoever runs it starts it
+//! again, and nothing is missing unnoticed.
 
 mod admin;
 mod bus;
@@ -10,6 +13,7 @@ mod config;
 mod probe;
 mod run;
 mod signals;
+mod tasks;
 
 use std::error::Error;
 use std::sync::Arc;

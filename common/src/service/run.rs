@@ -7,11 +7,11 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::bus::watch_bus;
 use super::probe::Probe;
+use super::tasks::Tasks;
 use super::{ProcessConfig, Service, Signals, admin};
 use crate::bus::Bus;
 use crate::error::BoxError;
@@ -67,6 +67,8 @@ pub enum Exit {
     Drained,
     /// A second signal or a timeout interrupted that. No completed request is lost; the next start resumes the rest.
     Aborted,
+    /// A background task ended, which none should, so the process stopped. It was drained as after a signal.
+    Failed,
 }
 
 impl Exit {
@@ -77,12 +79,12 @@ impl Exit {
     pub fn exit(self) -> ! {
         std::process::exit(match self {
             Self::Drained => 0,
-            Self::Aborted => 1,
+            Self::Aborted | Self::Failed => 1,
         })
     }
 }
 
-/// Runs services in this process until a signal. Calls `ready` when it accepts requests. Without an `http_port` it serves
+/// Runs services in this process until a signal, or until one of their tasks ends. Calls `ready` when it accepts requests. Without an `http_port` it serves
 /// no HTTP API; port 0 is any free port.
 ///
 /// Without a bus no events are published and no listeners run.
@@ -113,29 +115,40 @@ pub fn run<'a>(
         };
         let addresses = Addresses { http: http.as_ref().map(|(_, address)| *address), admin };
 
-        let process = Process::default();
+        let mut process = Process::default();
         let (routes, probes) = process.start(services, bus);
         // Health checks and metrics respond even while the process drains.
         tokio::spawn(admin::merge_metrics());
         let admin_routes = admin::routes(probes, process.stopping.clone());
         tokio::spawn(serve(admin_listener, admin_routes, CancellationToken::new()));
         if let Some((listener, _)) = http {
-            process.tasks.spawn(serve(listener, with_middleware(routes), process.drain.clone()));
+            process.tasks.spawn("HTTP server".into(), serve(listener, with_middleware(routes), process.drain.clone()));
         }
         ready(addresses);
 
-        signals.next().await;
+        let failed = tokio::select! {
+            () = signals.next() => false,
+            () = process.tasks.first_end() => true,
+            () = process.relays.first_end() => true,
+        };
         let drained = tokio::select! {
             drained = process.stop(config.shutdown_delay()) => drained,
             () = signals.next() => false,
         };
-        if drained {
-            info!("stopped");
-            Ok(Exit::Drained)
-        } else {
-            warn!("stopped with work in flight, the next start resumes it");
-            Ok(Exit::Aborted)
-        }
+        Ok(match (drained, failed) {
+            (false, _) => {
+                warn!("stopped with work in flight, the next start resumes it");
+                Exit::Aborted
+            }
+            (true, true) => {
+                error!("stopped because a background task has ended");
+                Exit::Failed
+            }
+            (true, false) => {
+                info!("stopped");
+                Exit::Drained
+            }
+        })
     })
 }
 
@@ -145,13 +158,13 @@ struct Process {
     stopping: CancellationToken,
     drain: CancellationToken,
     flush: CancellationToken,
-    tasks: TaskTracker,
-    relays: TaskTracker,
+    tasks: Tasks,
+    relays: Tasks,
 }
 
 impl Process {
     /// Starts the listeners, workers and relays of the services. Returns their routes and readiness probes.
-    fn start(&self, services: Vec<Service>, bus: Option<Arc<dyn Bus>>) -> (Router, Vec<(String, Probe)>) {
+    fn start(&mut self, services: Vec<Service>, bus: Option<Arc<dyn Bus>>) -> (Router, Vec<(String, Probe)>) {
         let mut routes = Router::new();
         let mut probes = Vec::new();
         if let Some(bus) = &bus {
@@ -162,14 +175,16 @@ impl Process {
             probes.extend(service.probes);
             if let Some(bus) = &bus {
                 for listener in service.listeners {
-                    self.tasks.spawn(listener.run(bus.clone(), self.drain.clone()));
+                    let name = format!("listener {}", listener.durable().name);
+                    self.tasks.spawn(name, listener.run(bus.clone(), self.drain.clone()));
                 }
                 if let Some(database) = service.database {
-                    self.relays.spawn(relay(service.name, database, bus.clone(), self.flush.clone()));
+                    let name = format!("relay of {}", service.name);
+                    self.relays.spawn(name, relay(service.name, database, bus.clone(), self.flush.clone()));
                 }
             }
             for worker in service.workers {
-                self.tasks.spawn(worker(self.drain.clone()));
+                self.tasks.spawn(format!("worker of {}", service.name), worker(self.drain.clone()));
             }
         }
         (routes, probes)
@@ -177,21 +192,16 @@ impl Process {
 
     /// Reports that the process is not ready, and serves until proxies have noticed. Then finishes work in flight, and
     /// publishes what is left in the outboxes. Returns whether both ended in time.
-    async fn stop(&self, delay: Duration) -> bool {
+    async fn stop(&mut self, delay: Duration) -> bool {
         info!(?delay, "stopping, send a second signal to abort");
         self.stopping.cancel();
         tokio::time::sleep(delay).await;
         info!("draining");
         self.drain.cancel();
-        let drained = ended(&self.tasks, DRAIN_TIMEOUT).await;
+        let drained = self.tasks.end(DRAIN_TIMEOUT).await;
         self.flush.cancel();
-        ended(&self.relays, FLUSH_TIMEOUT).await && drained
+        self.relays.end(FLUSH_TIMEOUT).await && drained
     }
-}
-
-async fn ended(tasks: &TaskTracker, limit: Duration) -> bool {
-    tasks.close();
-    tokio::time::timeout(limit, tasks.wait()).await.is_ok()
 }
 
 async fn listen(address: SocketAddr, variable: &'static str) -> Result<(TcpListener, SocketAddr), StartError> {
