@@ -26,6 +26,11 @@ pub const MAX_IN_FLIGHT: usize = 256;
 /// A handler that takes longer is cancelled and its message redelivered.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A handler that panics at this attempt has a bug: the event becomes a dead letter, until the handler is mended.
+const MAX_PANICS: u32 = 5;
+
+const PANICKED: &str = "the handler panicked";
+
 /// The delay before the first retry. It doubles with each retry, up to [`MAX_RETRY_DELAY`].
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(100);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
@@ -208,7 +213,8 @@ impl RegisteredListener {
         let handler = AssertUnwindSafe((self.handler)(message.payload.clone())).catch_unwind();
         let outcome = match tokio::time::timeout(HANDLER_TIMEOUT, handler).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(ListenError::retry("the handler panicked")),
+            Ok(Err(_panic)) if *attempt >= MAX_PANICS => Err(ListenError::reject(PANICKED)),
+            Ok(Err(_panic)) => Err(ListenError::retry(PANICKED)),
             Err(_elapsed) => Err(ListenError::retry(format!("the handler took longer than {HANDLER_TIMEOUT:?}"))),
         };
         match outcome {

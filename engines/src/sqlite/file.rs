@@ -4,12 +4,13 @@
 //! one group: one `fsync` for all of them. No write returns before that `fsync` (`synchronous=FULL`). Reads use other
 //! connections and never wait for a write (`journal_mode=WAL`).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::SqliteError;
@@ -62,7 +63,8 @@ impl SqliteFile {
     /// Runs `change` in a transaction that other writes share, and returns once it is durable.
     ///
     /// A failing write does not affect the others: if a group cannot be committed, each of its writes is repeated in a
-    /// transaction of its own. So `change` may run twice; the first run then had no effect.
+    /// transaction of its own. So `change` may run twice; the first run then had no effect. A panic of `change` is an
+    /// error of this write.
     pub async fn write<T, F>(&self, change: F) -> Result<T, SqliteError>
     where
         T: Send + 'static,
@@ -150,7 +152,9 @@ struct Write<T, F> {
 
 impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> QueuedWrite for Write<T, F> {
     fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        self.result = Some((self.change)(connection)?);
+        // The writer thread serves everybody: a bug in one change must not end it.
+        let changed = catch_unwind(AssertUnwindSafe(|| (self.change)(connection)));
+        self.result = Some(changed.unwrap_or_else(|_| Err(panicked()))?);
         Ok(())
     }
 
@@ -163,6 +167,10 @@ impl<T: Send, F: FnMut(&Connection) -> rusqlite::Result<T> + Send> QueuedWrite f
         // The caller may have given up waiting; the write is committed all the same.
         let _gone = self.reply.send(outcome);
     }
+}
+
+fn panicked() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_ABORT), Some("the write panicked".into()))
 }
 
 fn write_in_groups(connection: &Connection, mut writes: mpsc::Receiver<Box<dyn QueuedWrite>>) {
@@ -193,4 +201,24 @@ fn commit(connection: &Connection, group: &mut [Box<dyn QueuedWrite>]) -> rusqli
         write.run(&transaction)?;
     }
     transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_write_that_panics_fails_alone() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let schema = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER)";
+        let file = SqliteFile::open(&directory.path().join("numbers.db"), schema).unwrap();
+        let insert = |number: i64| file.write(move |writer| writer.execute("INSERT INTO numbers VALUES (?1)", [number]));
+        let broken = file.write(|_writer| -> rusqlite::Result<()> { panic!("a bug") });
+        // Queued together, so that they share a commit.
+        let (first, broken, second) = tokio::join!(insert(1), broken, insert(2));
+        assert!(first.is_ok() && broken.is_err() && second.is_ok());
+        insert(3).await.unwrap();
+        let sum = |reader: &Connection| reader.query_row("SELECT sum(number) FROM numbers", [], |row| row.get::<_, i64>(0));
+        assert_eq!(file.read(sum).unwrap(), 6);
+    }
 }

@@ -101,6 +101,17 @@ async fn an_event_is_redelivered_after_a_panic() {
 }
 
 #[tokio::test]
+async fn an_event_that_always_panics_becomes_a_dead_letter_and_holds_up_no_others() {
+    let mut running = start(|attempt| panic!("attempt {attempt}"));
+    running.publish(1).await;
+    running.publish(2).await;
+    assert_eq!(running.handled().await, order(2));
+    let letter = running.dead_letters(1).await.remove(0);
+    assert_eq!((&*letter.reason, letter.attempts, letter.message), ("the handler panicked", 5, message(1)));
+    assert_eq!(running.state.attempts.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
 async fn a_retried_event_is_redelivered_and_holds_up_no_others() {
     let mut running = start(|attempt| if attempt < 3 { Err(ListenError::Retry("not yet".into())) } else { Ok(()) });
     running.publish(1).await;
