@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use common::events::Subject;
+use common::ids::OrderId;
 use testing::wait_until;
 
 use crate::{OrdersApp, RESERVATION, expiration_complete, order_ended};
@@ -23,6 +24,7 @@ async fn an_order_whose_expiry_is_lost_is_cancelled_and_frees_its_ticket() {
     assert_eq!(published.len(), 2);
     assert!(published.contains(&order_ended(Subject::OrderCancelled, &app.find_order(order).await)));
     app.order(&app.buyer, ticket).await.expect(201);
+    app.service.published().await;
     // What arrives after all changes nothing.
     app.service.deliver(&expiration_complete(order)).await;
     app.expect_unchanged(order, "cancelled", 1).await;
@@ -40,12 +42,13 @@ async fn the_sweep_leaves_orders_alone_that_have_ended_or_are_not_overdue() {
     let _workers = app.service.start_workers();
     app.env.clock.advance(RESERVATION + GRACE - Duration::from_secs(1));
     app.wait_until_cancelled(lost).await;
+    assert_eq!(app.service.published().await.len(), 1);
     app.expect_unchanged(young, "created", 0).await;
     app.expect_unchanged(complete, "complete", 1).await;
 }
 
 impl OrdersApp {
-    async fn wait_until_cancelled(&self, order: common::ids::OrderId) {
+    async fn wait_until_cancelled(&self, order: OrderId) {
         wait_until("the order is cancelled", async || {
             (self.find_order(order).await["status"] == "cancelled").then_some(())
         })
