@@ -65,7 +65,11 @@ pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -
         reservation: Duration::from_secs(config.order_expiration_seconds.into()),
         capture_failure: config.capture_failure,
     };
-    Service::new("orders").routes(router(app.clone())).listeners(listeners(app.clone())).worker(|stop| sweep::run(app, stop)).database(database.clone())
+    Service::new("orders")
+        .routes(router(app.clone()))
+        .listeners(listeners(app.clone()))
+        .worker(|stop| sweep::run(app, stop))
+        .database(database.clone())
 }
 
 fn router(app: AppState) -> Router {

@@ -212,13 +212,15 @@ mod tests {
         let directory = tempfile::TempDir::new().unwrap();
         let schema = "CREATE TABLE IF NOT EXISTS numbers (number INTEGER)";
         let file = SqliteFile::open(&directory.path().join("numbers.db"), schema).unwrap();
-        let insert = |number: i64| file.write(move |writer| writer.execute("INSERT INTO numbers VALUES (?1)", [number]));
+        let insert =
+            |number: i64| file.write(move |writer| writer.execute("INSERT INTO numbers VALUES (?1)", [number]));
         let broken = file.write(|_writer| -> rusqlite::Result<()> { panic!("a bug") });
         // Queued together, so that they share a commit.
         let (first, broken, second) = tokio::join!(insert(1), broken, insert(2));
         assert!(first.is_ok() && broken.is_err() && second.is_ok());
         insert(3).await.unwrap();
-        let sum = |reader: &Connection| reader.query_row("SELECT sum(number) FROM numbers", [], |row| row.get::<_, i64>(0));
+        let sum =
+            |reader: &Connection| reader.query_row("SELECT sum(number) FROM numbers", [], |row| row.get::<_, i64>(0));
         assert_eq!(file.read(sum).unwrap(), 6);
     }
 }
