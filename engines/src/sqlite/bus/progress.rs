@@ -41,10 +41,15 @@ struct InFlight {
     is_stored: bool,
 }
 
+/// The position of a durable as it was last saved.
+pub(super) fn stored_position(db: &Connection, durable: &str) -> rusqlite::Result<i64> {
+    db.prepare_cached("SELECT position FROM durables WHERE name = ?1")?.query_row([durable], |row| row.get(0))
+}
+
 impl Progress {
     /// Reads the progress of a durable.
     pub(super) fn load(db: &Connection, durable: &str) -> rusqlite::Result<Self> {
-        let cursor = db.query_row("SELECT position FROM durables WHERE name = ?1", [durable], |row| row.get(0))?;
+        let cursor = stored_position(db, durable)?;
         let mut progress = Self { cursor, ..Self::default() };
         progress.schedule_unsettled(db, durable, UNSETTLED)?;
         Ok(progress)

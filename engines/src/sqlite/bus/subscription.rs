@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::progress::{Progress, REPLAY_CHECK_INTERVAL};
+use super::progress::{Progress, REPLAY_CHECK_INTERVAL, stored_position};
 use crate::sqlite::file::SqliteFile;
 
 /// What the readers of one durable share.
@@ -69,7 +69,7 @@ impl Subscription for SqliteSubscription {
                 changed = arrivals.changed() => changed.map_err(|_| BusError::unavailable("the bus was closed"))?,
                 () = self.consumer.redeliveries_changed.notified() => {}
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
-                () = sleep(REPLAY_CHECK_INTERVAL) => {}
+                () = sleep(REPLAY_CHECK_INTERVAL) => self.save_lost_position()?,
             }
         }
     }
@@ -129,6 +129,15 @@ impl SqliteSubscription {
         };
         self.file.write(store).await?;
         self.consumer.progress().settle(seq);
+        Ok(())
+    }
+
+    /// Saves the position again if that has failed, for example on a full disk.
+    fn save_lost_position(&self) -> Result<(), BusError> {
+        let stored = self.file.read(|db| stored_position(db, self.consumer.durable.name))?;
+        if stored != self.consumer.progress().position() {
+            self.save_position();
+        }
         Ok(())
     }
 
