@@ -59,7 +59,7 @@ pub trait Listener<S>: Send + Sync + 'static {
 /// Why an event was not handled, which decides what happens to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// An earlier event has not arrived or a dependency is down: redeliver the event with backoff.
+    /// A dependency is down, or another event must be handled first: redeliver the event with backoff.
     #[error("not handled yet")]
     Retry(#[source] BoxError),
     /// The event is invalid and no retry can help: store it as a dead letter.

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use common::clock::Timestamp;
 use common::events::{
-    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated,
-    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated, TicketRef,
+    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated,
+    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated,
     TicketUpdated,
 };
 use common::money::Money;
@@ -54,42 +54,21 @@ fn ticket_updated_matches_its_golden_files() {
     assert_golden("ticket-updated-not-reserved", "ticket:updated/65c0ffee65c0ffee65000001/2", &event);
 }
 
-#[test]
-fn order_created_matches_its_golden_file() {
-    let event = OrderCreated {
-        id: id(3),
-        version: 0,
-        status: OrderStatus::Created,
-        user_id: id(2),
-        expires_at: EXPIRES,
-        ticket: OrderedTicket { id: id(1), price: Money::from_cents(99_999_999) },
-    };
-    assert_golden("order-created", "order:created/65c0ffee65c0ffee65000003/0", &event);
+fn order(version: u64, status: OrderStatus) -> OrderRecord {
+    let ticket = OrderedTicket { id: id(1), price: Money::from_cents(99_999_999) };
+    OrderRecord { id: id(3), version, status, user_id: id(2), expires_at: EXPIRES, ticket }
 }
 
 #[test]
-fn order_updated_matches_its_golden_file() {
-    let event = OrderUpdated {
-        id: id(3),
-        version: 1,
-        status: OrderStatus::AwaitingPayment,
-        user_id: id(2),
-        expires_at: EXPIRES,
-        ticket: OrderedTicket { id: id(1), price: Money::from_cents(99_999_999) },
-    };
-    assert_golden("order-updated", "order:updated/65c0ffee65c0ffee65000003/1", &event);
-}
-
-#[test]
-fn order_cancelled_matches_its_golden_file() {
-    let event = OrderCancelled { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
-    assert_golden("order-cancelled", "order:cancelled/65c0ffee65c0ffee65000003/1", &event);
-}
-
-#[test]
-fn order_completed_matches_its_golden_file() {
-    let event = OrderCompleted { id: id(3), version: 1, ticket: TicketRef { id: id(1) } };
-    assert_golden("order-completed", "order:completed/65c0ffee65c0ffee65000003/1", &event);
+fn order_events_match_their_golden_files() {
+    let created = OrderCreated(order(0, OrderStatus::Created));
+    assert_golden("order-created", "order:created/65c0ffee65c0ffee65000003/0", &created);
+    let updated = OrderUpdated(order(1, OrderStatus::AwaitingPayment));
+    assert_golden("order-updated", "order:updated/65c0ffee65c0ffee65000003/1", &updated);
+    let cancelled = OrderCancelled(order(1, OrderStatus::Cancelled));
+    assert_golden("order-cancelled", "order:cancelled/65c0ffee65c0ffee65000003/1", &cancelled);
+    let completed = OrderCompleted(order(1, OrderStatus::Complete));
+    assert_golden("order-completed", "order:completed/65c0ffee65c0ffee65000003/1", &completed);
 }
 
 #[test]

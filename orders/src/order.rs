@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, OrderedTicket, TicketRef,
+    OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket,
 };
 use common::ids::{OrderId, TicketId, UserId};
 use common::store::{Entity, Index, IndexKind, Schema};
@@ -98,14 +98,7 @@ impl Order {
             open: Some(Open::Yes),
             ticket,
         };
-        let event = OrderCreated {
-            id: order.id,
-            version: order.version,
-            status: order.status,
-            user_id: buyer,
-            expires_at: order.expires_at,
-            ticket: order.ordered_ticket(),
-        };
+        let event = OrderCreated(order.record());
         (order, event)
     }
 
@@ -142,14 +135,7 @@ impl Order {
         }
         self.status = OrderStatus::AwaitingPayment;
         self.version += 1;
-        Some(OrderUpdated {
-            id: self.id,
-            version: self.version,
-            status: self.status,
-            user_id: self.user_id,
-            expires_at: self.expires_at,
-            ticket: self.ordered_ticket(),
-        })
+        Some(OrderUpdated(self.record()))
     }
 
     /// Cancels the order because its payment failed, even if it is complete. Returns `None` if it is already cancelled.
@@ -170,7 +156,7 @@ impl Order {
         self.status = OrderStatus::Complete;
         self.open = None;
         self.version += 1;
-        Some(OrderCompleted { id: self.id, version: self.version, ticket: self.ticket_ref() })
+        Some(OrderCompleted(self.record()))
     }
 
     fn mark_cancelled(&mut self) -> OrderCancelled {
@@ -178,15 +164,19 @@ impl Order {
         self.live_ticket_id = None;
         self.open = None;
         self.version += 1;
-        OrderCancelled { id: self.id, version: self.version, ticket: self.ticket_ref() }
+        OrderCancelled(self.record())
     }
 
-    fn ordered_ticket(&self) -> OrderedTicket {
-        OrderedTicket { id: self.ticket.id, price: self.ticket.price }
-    }
-
-    fn ticket_ref(&self) -> TicketRef {
-        TicketRef { id: self.ticket.id }
+    /// The order as its events carry it.
+    fn record(&self) -> OrderRecord {
+        OrderRecord {
+            id: self.id,
+            version: self.version,
+            status: self.status,
+            user_id: self.user_id,
+            expires_at: self.expires_at,
+            ticket: OrderedTicket { id: self.ticket.id, price: self.ticket.price },
+        }
     }
 }
 

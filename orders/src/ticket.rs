@@ -3,7 +3,6 @@
 use common::events::{TicketCreated, TicketUpdated};
 use common::ids::TicketId;
 use common::money::Money;
-use common::replica::Follow;
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -32,17 +31,17 @@ impl Entity for TicketCopy {
     }
 }
 
-impl Follow<TicketCreated> for TicketCopy {
-    fn follow(_before: Option<Self>, event: TicketCreated) -> Option<Self> {
+impl From<TicketCreated> for TicketCopy {
+    fn from(event: TicketCreated) -> Self {
         let TicketCreated { id, version, title, price, user_id: _ } = event;
-        Some(Self { id, version, title, price })
+        Self { id, version, title, price }
     }
 }
 
-impl Follow<TicketUpdated> for TicketCopy {
-    fn follow(_before: Option<Self>, event: TicketUpdated) -> Option<Self> {
+impl From<TicketUpdated> for TicketCopy {
+    fn from(event: TicketUpdated) -> Self {
         let TicketUpdated { id, version, title, price, user_id: _, order_id: _ } = event;
-        Some(Self { id, version, title, price })
+        Self { id, version, title, price }
     }
 }
 

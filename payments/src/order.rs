@@ -1,10 +1,9 @@
 //! Copies of orders, which the orders service owns.
 
 use common::clock::Timestamp;
-use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated};
+use common::events::{OrderRecord, OrderStatus};
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::Money;
-use common::replica::Follow;
 use common::store::{Entity, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -71,40 +70,12 @@ impl OrderCopy {
             OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(()),
         }
     }
-
-    /// Returns the copy with another `status`, or `None` if the order no longer allows it. A complete order can still be
-    /// cancelled, because its payment failed.
-    fn advanced(self, version: u64, status: OrderStatus) -> Option<Self> {
-        match (self.status, status) {
-            (OrderStatus::Created | OrderStatus::AwaitingPayment, _)
-            | (OrderStatus::Complete, OrderStatus::Cancelled) => Some(Self { version, status, ..self }),
-            (OrderStatus::Complete | OrderStatus::Cancelled, _) => None,
-        }
-    }
 }
 
-impl Follow<OrderCreated> for OrderCopy {
-    fn follow(_before: Option<Self>, event: OrderCreated) -> Option<Self> {
-        let OrderCreated { id, version, status, user_id, expires_at, ticket } = event;
-        Some(Self { id, version, status, user_id, expires_at, price: ticket.price, ticket_id: Some(ticket.id) })
-    }
-}
-
-impl Follow<OrderUpdated> for OrderCopy {
-    fn follow(before: Option<Self>, event: OrderUpdated) -> Option<Self> {
-        before?.advanced(event.version, event.status)
-    }
-}
-
-impl Follow<OrderCancelled> for OrderCopy {
-    fn follow(before: Option<Self>, event: OrderCancelled) -> Option<Self> {
-        before?.advanced(event.version, OrderStatus::Cancelled)
-    }
-}
-
-impl Follow<OrderCompleted> for OrderCopy {
-    fn follow(before: Option<Self>, event: OrderCompleted) -> Option<Self> {
-        before?.advanced(event.version, OrderStatus::Complete)
+impl From<OrderRecord> for OrderCopy {
+    fn from(order: OrderRecord) -> Self {
+        let OrderRecord { id, version, status, user_id, expires_at, ticket } = order;
+        Self { id, version, status, user_id, expires_at, price: ticket.price, ticket_id: Some(ticket.id) }
     }
 }
 

@@ -4,12 +4,12 @@
 //!
 //! ```
 //! # use common::clock::Timestamp;
-//! # use common::events::OrderCreated;
 //! # use common::ids::UserId;
 //! # use testing::builders::{order_cancelled, order_created};
 //! # let now = Timestamp::from_millis(1_769_860_800_000);
 //! # let buyer = UserId::generate(now);
-//! let order = OrderCreated { user_id: buyer, ..order_created(now) };
+//! let mut order = order_created(now);
+//! order.user_id = buyer;
 //! let cancelled = order_cancelled(&order);
 //! assert_eq!((cancelled.id, cancelled.version), (order.id, 1));
 //! ```
@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::events::{
-    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, OrderedTicket,
-    PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, TicketCreated, TicketRef, TicketUpdated,
+    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket,
+    PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, TicketCreated, TicketUpdated,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::money::Money;
@@ -52,30 +52,33 @@ pub fn ticket_updated(ticket: &TicketCreated) -> TicketUpdated {
 
 /// A new order of a ticket for $19.99. It expires after [`RESERVATION`].
 pub fn order_created(now: Timestamp) -> OrderCreated {
-    OrderCreated {
+    OrderCreated(OrderRecord {
         id: OrderId::generate(now),
         version: 0,
         status: OrderStatus::Created,
         user_id: UserId::generate(now),
         expires_at: now.plus(RESERVATION),
         ticket: OrderedTicket { id: TicketId::generate(now), price: Money::from_cents(1999) },
-    }
+    })
 }
 
 /// Version 1 of an order: waiting for a further step of its buyer.
 pub fn order_updated(order: &OrderCreated) -> OrderUpdated {
-    let OrderCreated { id, user_id, expires_at, ticket, .. } = order.clone();
-    OrderUpdated { id, version: order.version + 1, status: OrderStatus::AwaitingPayment, user_id, expires_at, ticket }
+    OrderUpdated(next_version(order, OrderStatus::AwaitingPayment))
 }
 
 /// Version 1 of an order: cancelled by its buyer, or expired.
 pub fn order_cancelled(order: &OrderCreated) -> OrderCancelled {
-    OrderCancelled { id: order.id, version: order.version + 1, ticket: TicketRef { id: order.ticket.id } }
+    OrderCancelled(next_version(order, OrderStatus::Cancelled))
 }
 
 /// Version 1 of an order: paid for.
 pub fn order_completed(order: &OrderCreated) -> OrderCompleted {
-    OrderCompleted { id: order.id, version: order.version + 1, ticket: TicketRef { id: order.ticket.id } }
+    OrderCompleted(next_version(order, OrderStatus::Complete))
+}
+
+fn next_version(order: &OrderCreated, status: OrderStatus) -> OrderRecord {
+    OrderRecord { version: order.version + 1, status, ..order.0.clone() }
 }
 
 /// An authorised payment for an order.

@@ -19,7 +19,7 @@ use crate::ids::RecordId;
 
 pub use expiration::ExpirationComplete;
 pub use message::{Announcement, Message};
-pub use orders::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, OrderedTicket, TicketRef};
+pub use orders::{OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket};
 pub use payments::{PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending};
 pub use tickets::{TicketCreated, TicketUpdated};
 

@@ -1,3 +1,5 @@
+use std::ops::{Deref, DerefMut};
+
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Subject};
@@ -22,7 +24,7 @@ pub enum OrderStatus {
     Cancelled,
 }
 
-/// The ticket of a new order, as it was at that time.
+/// The ticket of an order, as it was when it was ordered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderedTicket {
@@ -32,122 +34,68 @@ pub struct OrderedTicket {
     pub price: Money,
 }
 
-/// A reference to a ticket.
+/// An order after a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TicketRef {
-    /// The ticket.
-    pub id: TicketId,
-}
-
-/// A buyer reserved a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OrderCreated {
+pub struct OrderRecord {
     /// The order.
     pub id: OrderId,
-    /// Always 0.
+    /// Its version: 0 for a new order.
     pub version: u64,
-    /// Always [`OrderStatus::Created`].
+    /// Its status.
     pub status: OrderStatus,
     /// The buyer.
     pub user_id: UserId,
     /// When the reservation ends unless the order is paid for.
     pub expires_at: Timestamp,
-    /// The reserved ticket.
+    /// The ordered ticket.
     pub ticket: OrderedTicket,
 }
 
-impl Event for OrderCreated {
-    type Id = OrderId;
-    const SUBJECT: Subject = Subject::OrderCreated;
+/// Events that carry the whole order.
+macro_rules! order_events {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub OrderRecord);
 
-    fn record_id(&self) -> OrderId {
-        self.id
-    }
+        impl Deref for $name {
+            type Target = OrderRecord;
 
-    fn version(&self) -> u64 {
-        self.version
-    }
+            fn deref(&self) -> &OrderRecord {
+                &self.0
+            }
+        }
+
+        impl DerefMut for $name {
+            fn deref_mut(&mut self) -> &mut OrderRecord {
+                &mut self.0
+            }
+        }
+
+        impl Event for $name {
+            type Id = OrderId;
+            const SUBJECT: Subject = Subject::$name;
+
+            fn record_id(&self) -> OrderId {
+                self.id
+            }
+
+            fn version(&self) -> u64 {
+                self.version
+            }
+        }
+    )*};
 }
 
-/// An order waits for a further step of its buyer, such as 3-D Secure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OrderUpdated {
-    /// The order.
-    pub id: OrderId,
-    /// The version after the change.
-    pub version: u64,
-    /// Always [`OrderStatus::AwaitingPayment`].
-    pub status: OrderStatus,
-    /// The buyer.
-    pub user_id: UserId,
-    /// When the reservation ends unless the order is paid for.
-    pub expires_at: Timestamp,
-    /// The reserved ticket.
-    pub ticket: OrderedTicket,
-}
-
-impl Event for OrderUpdated {
-    type Id = OrderId;
-    const SUBJECT: Subject = Subject::OrderUpdated;
-
-    fn record_id(&self) -> OrderId {
-        self.id
-    }
-
-    fn version(&self) -> u64 {
-        self.version
-    }
-}
-
-/// An order was cancelled: by its buyer, because it expired, or because its payment failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OrderCancelled {
-    /// The order.
-    pub id: OrderId,
-    /// The version after the change.
-    pub version: u64,
-    /// The released ticket.
-    pub ticket: TicketRef,
-}
-
-impl Event for OrderCancelled {
-    type Id = OrderId;
-    const SUBJECT: Subject = Subject::OrderCancelled;
-
-    fn record_id(&self) -> OrderId {
-        self.id
-    }
-
-    fn version(&self) -> u64 {
-        self.version
-    }
-}
-
-/// An order was paid for: its ticket is sold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OrderCompleted {
-    /// The order.
-    pub id: OrderId,
-    /// The version after the change.
-    pub version: u64,
-    /// The sold ticket.
-    pub ticket: TicketRef,
-}
-
-impl Event for OrderCompleted {
-    type Id = OrderId;
-    const SUBJECT: Subject = Subject::OrderCompleted;
-
-    fn record_id(&self) -> OrderId {
-        self.id
-    }
-
-    fn version(&self) -> u64 {
-        self.version
-    }
+order_events! {
+    /// A buyer reserved a ticket.
+    OrderCreated;
+    /// An order waits for a further step of its buyer, such as 3-D Secure.
+    OrderUpdated;
+    /// An order was cancelled: by its buyer, because it expired, or because its payment failed.
+    OrderCancelled;
+    /// An order was paid for: its ticket is sold.
+    OrderCompleted;
 }

@@ -139,6 +139,15 @@ impl<T: Entity> Collection<T> {
         self.put(entity, Expect::Version(before), event).await
     }
 
+    /// Stores a newer version of an entity that another service owns, in place of the version `before`.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Conflict`] unless the stored entity has the version `before`.
+    pub(crate) async fn overwrite(&self, before: u64, entity: &T) -> Result<(), StoreError> {
+        self.put(entity, Expect::Version(before), ()).await
+    }
+
     /// Applies `change` to the stored entity, and repeats that if another writer changes the entity in the meantime.
     ///
     /// `change` returns the event that announces the change, or `()` for none. If it does not increment the version,

@@ -97,7 +97,9 @@ impl ExpirationApp {
 }
 
 fn order_due(expires_at: Timestamp) -> OrderCreated {
-    OrderCreated { expires_at, ..order_created(expires_at) }
+    let mut order = order_created(expires_at);
+    order.expires_at = expires_at;
+    order
 }
 
 /// Counts how often each order occurs.

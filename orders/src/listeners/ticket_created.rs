@@ -13,6 +13,6 @@ impl Listener<AppState> for TicketCreatedListener {
     const NAME: &'static str = "orders_ticket-created";
 
     async fn on_message(app: &AppState, event: TicketCreated) -> Result<(), ListenError> {
-        app.tickets.apply(event).await.map(drop)
+        app.tickets.apply(event.into()).await.map(drop)
     }
 }

@@ -13,6 +13,6 @@ impl Listener<AppState> for TicketUpdatedListener {
     const NAME: &'static str = "orders_ticket-updated";
 
     async fn on_message(app: &AppState, event: TicketUpdated) -> Result<(), ListenError> {
-        app.tickets.apply(event).await.map(drop)
+        app.tickets.apply(event.into()).await.map(drop)
     }
 }

@@ -170,8 +170,10 @@ fn unknown_ticket() -> TicketId {
 
 /// The event of a completed or cancelled order.
 fn order_ended(subject: Subject, order: &Value) -> (Subject, Value) {
-    let ticket = json!({"id": order["ticket"]["id"]});
-    (subject, json!({"id": order["id"], "version": order["version"], "ticket": ticket}))
+    let ticket = json!({"id": order["ticket"]["id"], "price": order["ticket"]["price"]});
+    let (mut event, fields) = (json!({"ticket": ticket}), ["id", "version", "status", "userId", "expiresAt"]);
+    fields.iter().for_each(|field| event[field] = order[field].clone());
+    (subject, event)
 }
 
 /// Expects that a route checks the session before anything else.

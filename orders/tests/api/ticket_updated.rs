@@ -1,8 +1,5 @@
-use std::collections::VecDeque;
-
 use common::events::{Message, Subject, TicketUpdated};
 use common::ids::OrderId;
-use common::listener::ListenError;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -10,23 +7,16 @@ use testing::{TestApp, message};
 
 use crate::{OrdersApp, ticket_updated};
 
+/// Each event carries the whole ticket, so versions between may be missing.
 #[tokio::test]
-async fn a_copy_follows_version_by_version() {
+async fn the_newest_version_wins_whatever_is_missing() {
     let app = OrdersApp::new();
     let created = app.ticket_created();
     let [first, second, third] = [1, 2, 3].map(|version| ticket_updated(&created, version, "Opera", 1000 * version));
-    // The ticket itself has not arrived.
-    app.expect_retry(&first).await;
-    app.service.deliver(&created).await;
-    // Version 1 is missing.
-    app.expect_retry(&second).await;
-    app.expect_retry(&third).await;
     app.service.deliver(&first).await;
-    app.expect_retry(&third).await;
-    app.service.deliver(&second).await;
     app.service.deliver(&third).await;
-    // Repeats of older versions change nothing.
-    app.service.deliver(&first).await;
+    // Late events change nothing.
+    app.service.deliver(&created).await;
     app.service.deliver(&second).await;
     let order = app.order(&app.buyer, created.id).await.expect(201);
     let expected = json!({"id": created.id.to_string(), "title": "Opera", "price": 30, "version": 3});
@@ -46,57 +36,21 @@ async fn a_stale_reservation_does_not_block_an_order() {
 }
 
 #[tokio::test]
-async fn concurrent_deliveries_apply_each_version_once() {
+async fn concurrent_deliveries_end_in_the_newest_version() {
     let app = OrdersApp::new();
     let created = app.ticket_created();
     let mut messages = vec![message(&created)];
     for version in 1..=9 {
         messages.push(message(&ticket_updated(&created, version, &format!("Concert {version}"), 1999)));
     }
-    join_all(messages.iter().chain(&messages).map(|message| deliver_all(&app.service, vec![message]))).await;
+    join_all(messages.iter().chain(&messages).map(|message| deliver(&app.service, message))).await;
     let order = app.order(&app.buyer, created.id).await.expect(201);
     assert_eq!((&order["ticket"]["title"], &order["ticket"]["version"]), (&json!("Concert 9"), &json!(9)));
 }
 
-/// Events of one ticket often arrive together. If each were retried until the one before it is stored, every round of
-/// redelivery would apply only one of them.
-///
-/// A busy machine may need longer for a write than a listener waits, hence several attempts.
-#[tokio::test]
-async fn concurrent_versions_apply_without_redelivery() {
-    let app = OrdersApp::new();
-    for _ in 0..50 {
-        let created = app.ticket_created();
-        let [first, second, third] = [1, 2, 3].map(|version| ticket_updated(&created, version, "Opera", 2500));
-        let delivered = tokio::join!(
-            app.service.deliver_once(&third),
-            app.service.deliver_once(&second),
-            app.service.deliver_once(&first),
-            app.service.deliver_once(&created),
-        );
-        if matches!(delivered, (Ok(()), Ok(()), Ok(()), Ok(()))) {
-            let order = app.order(&app.buyer, created.id).await.expect(201);
-            assert_eq!(order["ticket"]["version"], 3);
-            return;
-        }
-    }
-    panic!("some version was always retried");
-}
-
-/// Delivers messages one after the other. A message to retry is delivered again after the rest.
-async fn deliver_all(service: &TestApp, messages: Vec<&Message>) {
-    let mut queue: VecDeque<_> = messages.into_iter().map(|message| (message, 0)).collect();
-    while let Some((message, attempts)) = queue.pop_front() {
-        assert!(attempts < 10_000, "{message:?} was never handled");
-        match service.deliver_payload(message.subject, &message.payload).await {
-            Ok(()) => {}
-            Err(ListenError::Retry(_)) => {
-                queue.push_back((message, attempts + 1));
-                tokio::task::yield_now().await;
-            }
-            Err(ListenError::Reject(reason)) => panic!("{message:?} was rejected: {reason}"),
-        }
-    }
+async fn deliver(service: &TestApp, message: &Message) {
+    let delivered = service.deliver_payload(message.subject, &message.payload).await;
+    delivered.unwrap_or_else(|error| panic!("{message:?} was not handled: {error}"));
 }
 
 /// Delivers events of a ticket in this order and returns the ticket as ordered then.
@@ -107,7 +61,9 @@ async fn copied_after(order: Vec<usize>) -> Value {
     let mut messages = vec![message(&created)];
     messages
         .extend((1..5).map(|version| message(&ticket_updated(&created, version, &format!("Concert {version}"), 1))));
-    deliver_all(&app.service, order.into_iter().map(|index| &messages[index]).collect()).await;
+    for index in order {
+        deliver(&app.service, &messages[index]).await;
+    }
     app.order(&app.buyer, created.id).await.expect(201)["ticket"].take()
 }
 

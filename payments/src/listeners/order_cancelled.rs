@@ -15,7 +15,7 @@ impl Listener<AppState> for OrderCancelledListener {
 
     /// Updates the copy before it looks for a payment, so that a payment that starts later sees the cancellation.
     async fn on_message(app: &AppState, event: OrderCancelled) -> Result<(), ListenError> {
-        let order = app.orders.apply(event).await?;
+        let order = app.orders.apply(event.0.into()).await?;
         Ok(follow_order(app, &order).await?)
     }
 }

@@ -14,7 +14,7 @@ impl Listener<AppState> for OrderCompletedListener {
     const NAME: &'static str = "payments_order-completed";
 
     async fn on_message(app: &AppState, event: OrderCompleted) -> Result<(), ListenError> {
-        let order = app.orders.apply(event).await?;
+        let order = app.orders.apply(event.0.into()).await?;
         Ok(follow_order(app, &order).await?)
     }
 }

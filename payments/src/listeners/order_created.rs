@@ -13,6 +13,6 @@ impl Listener<AppState> for OrderCreatedListener {
     const NAME: &'static str = "payments_order-created";
 
     async fn on_message(app: &AppState, event: OrderCreated) -> Result<(), ListenError> {
-        app.orders.apply(event).await.map(drop)
+        app.orders.apply(event.0.into()).await.map(drop)
     }
 }

@@ -13,6 +13,6 @@ impl Listener<AppState> for OrderUpdatedListener {
     const NAME: &'static str = "payments_order-updated";
 
     async fn on_message(app: &AppState, event: OrderUpdated) -> Result<(), ListenError> {
-        app.orders.apply(event).await.map(drop)
+        app.orders.apply(event.0.into()).await.map(drop)
     }
 }

@@ -95,7 +95,9 @@ impl PaymentsApp {
     }
 
     fn undelivered_order(&self) -> OrderCreated {
-        OrderCreated { user_id: self.ann.id, ..order_created(self.env.clock.now()) }
+        let mut order = order_created(self.env.clock.now());
+        order.user_id = self.ann.id;
+        order
     }
 
     async fn pay_with(&self, order: &OrderCreated, token: &str) -> Reply {

@@ -1,8 +1,8 @@
 //! A model of the orders service, for one order.
 
-use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, Subject, TicketRef};
+use common::events::{OrderCancelled, OrderCompleted, OrderCreated, OrderStatus, OrderUpdated, Subject};
 use serde_json::Value;
-use testing::builders::order_updated;
+use testing::builders::{order_cancelled, order_completed, order_updated};
 
 /// An event that the payments service has not acknowledged.
 #[derive(Clone, Debug)]
@@ -44,12 +44,14 @@ impl Orders {
         match subject {
             Subject::PaymentCreated if self.is_open() => {
                 self.advance(OrderStatus::Complete);
-                let (id, ticket) = (self.order.id, TicketRef { id: self.order.ticket.id });
-                self.publish(OrderEvent::Completed(OrderCompleted { id, version: self.version, ticket }));
+                let mut event = order_completed(&self.order);
+                event.version = self.version;
+                self.publish(OrderEvent::Completed(event));
             }
             Subject::PaymentPending if self.status == OrderStatus::Created => {
                 self.advance(OrderStatus::AwaitingPayment);
-                let event = OrderUpdated { version: self.version, ..order_updated(&self.order) };
+                let mut event = order_updated(&self.order);
+                event.version = self.version;
                 self.publish(OrderEvent::Updated(event));
             }
             Subject::PaymentFailed if self.keep && payload["reason"] == "capture_failed" => self.is_kept_unpaid = true,
@@ -71,8 +73,9 @@ impl Orders {
 
     fn mark_cancelled(&mut self) {
         self.advance(OrderStatus::Cancelled);
-        let (id, ticket) = (self.order.id, TicketRef { id: self.order.ticket.id });
-        self.publish(OrderEvent::Cancelled(OrderCancelled { id, version: self.version, ticket }));
+        let mut event = order_cancelled(&self.order);
+        event.version = self.version;
+        self.publish(OrderEvent::Cancelled(event));
     }
 
     fn publish(&mut self, event: OrderEvent) {

@@ -7,7 +7,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use common::clock::Clock;
-use common::events::OrderCreated;
 use common::listener::ListenError;
 use common::store::{Database, Store};
 use http_body_util::BodyExt;
@@ -67,7 +66,8 @@ impl World {
         let lifetime = Duration::from_secs(365 * 86_400);
         let session = env.sessions.sign(buyer.id, &buyer.email, lifetime).expect("a session");
         buyer.cookie = format!("session={session}");
-        let order = OrderCreated { user_id: buyer.id, ..order_created(env.clock.now()) };
+        let mut order = order_created(env.clock.now());
+        order.user_id = buyer.id;
         let orders = Orders::new(order, chance.is_below(30));
         let mut world = Self {
             chance,

@@ -112,8 +112,9 @@ impl TicketsApp {
 
     /// The event of a new order of this ticket.
     fn order_created(&self, ticket: TicketId) -> OrderCreated {
-        let ticket = OrderedTicket { id: ticket, price: Money::from_cents(2000) };
-        OrderCreated { ticket, ..builders::order_created(self.env.clock.now()) }
+        let mut order = builders::order_created(self.env.clock.now());
+        order.ticket = OrderedTicket { id: ticket, price: Money::from_cents(2000) };
+        order
     }
 
     /// Delivers a message, again after each retry, until it is handled.
