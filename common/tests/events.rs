@@ -6,8 +6,8 @@ use std::path::Path;
 
 use common::clock::Timestamp;
 use common::events::{
-    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated,
-    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated,
+    Event, ExpirationComplete, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus,
+    OrderUpdated, OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject, TicketCreated,
     TicketUpdated,
 };
 use common::money::Money;

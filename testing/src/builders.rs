@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::events::{
-    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket,
-    PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, TicketCreated, TicketUpdated,
+    Event, Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated,
+    OrderedTicket, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, TicketCreated, TicketUpdated,
 };
 use common::ids::{OrderId, PaymentId, TicketId, UserId};
 use common::money::Money;
