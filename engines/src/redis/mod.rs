@@ -19,7 +19,7 @@ use common::clock::Timestamp;
 use common::jobs::{DelayedJobs, Job, JobsError};
 use redis::{Cmd, FromRedisValue, Script, ToRedisArgs};
 use secrecy::SecretString;
-use tracing::error;
+use tracing::{error, warn};
 
 use connection::{CommandError, Connection};
 use scripts::{BATCH, Keys, Scripts};
@@ -46,7 +46,17 @@ impl RedisJobs {
         let jobs = Self { connection, keys: Keys::new(prefix), owner: owner.to_owned(), scripts: Scripts::new() };
         jobs.check_keys().await?;
         jobs.is_complete().await?;
+        jobs.check_eviction().await;
         Ok(jobs)
+    }
+
+    /// Warns if Redis may evict jobs. Some providers do not say.
+    async fn check_eviction(&self) {
+        let info = self.run_command::<String>(redis::cmd("INFO").arg("memory")).await.unwrap_or_default();
+        let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+        if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
+            warn!(policy, "Redis may evict jobs, set maxmemory-policy to noeviction");
+        }
     }
 
     async fn run_command<T: FromRedisValue + Send>(&self, command: &Cmd) -> Result<T, JobsError> {

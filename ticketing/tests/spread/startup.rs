@@ -1,5 +1,6 @@
 //! Starting and stopping standalone services.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,8 @@ use tempfile::TempDir;
 use testing::servers::{self, Server};
 use testing::system::{Addresses, Process, STOP_TIMEOUT, Ticket, http_client, simulator_url};
 use testing::wait_until;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::binaries::binaries;
 use crate::engines::Engines;
@@ -142,6 +145,18 @@ async fn two_systems_on_one_redis_are_detected() {
     second.env("NATS_URL", format!("nats://127.0.0.1:{}", other.port()));
     let output = Process::start(&mut second).expect_failure().await;
     assert!(output.contains("two systems use one Redis"), "{output}");
+}
+
+#[tokio::test]
+async fn a_redis_that_may_evict_jobs_is_reported() {
+    let Some(engines) = Engines::start().await else { return };
+    let mut redis = TcpStream::connect((Ipv4Addr::LOCALHOST, engines.redis.server.port())).await.unwrap();
+    redis.write_all(b"CONFIG SET maxmemory-policy allkeys-lru\r\n").await.unwrap();
+    let mut reply = [0; 5];
+    redis.read_exact(&mut reply).await.unwrap();
+    assert_eq!(&reply, b"+OK\r\n");
+    let expiration = Process::start(&mut engines.command("expiration"));
+    expiration.wait_for_line(|line| line.contains("Redis may evict jobs") && line.contains("allkeys-lru")).await;
 }
 
 #[tokio::test]
