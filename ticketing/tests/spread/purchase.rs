@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use testing::system::run;
 use testing::wait_until;
 
+use crate::binaries::binaries;
 use crate::spread::Spread;
 
 /// Longer than any test takes.
@@ -32,6 +34,28 @@ async fn a_ticket_is_sold_and_a_cancelled_one_is_sold_to_another_buyer() {
     eve.pay(&bought, "tok_visa").await;
     eve.wait_until_complete(&bought).await;
     system.wait_until_consistent(&[ann, bob, eve], []).await;
+}
+
+#[tokio::test]
+async fn a_bank_asks_for_a_further_step_and_later_the_staff_refunds() {
+    let Some(system) = Spread::start(NEVER).await else { return };
+    let (ann, bob) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let ticket = ann.create_ticket("Concert", "19.99").await;
+    let order = bob.order(&ticket).await;
+    bob.post_payment(&order.id, "tok_threeDSecure2Required").send().await.expect(202);
+    let status = async || bob.find_order(&order.id).await.status;
+    wait_until("the order waits for its buyer", async || (status().await == "awaiting:payment").then_some(())).await;
+    system.simulator.authenticate(&order).await;
+    bob.wait_until_complete(&order).await;
+
+    let payments = format!("mongodb://127.0.0.1:{}/payments", system.engines.mongo.proxy.port());
+    let mut refund = binaries().command("ticketing");
+    refund.env("MONGO_URI", payments).args(["payments", "refund", &order.id]);
+    let (succeeded, output) = run(&mut refund).await;
+    assert!(succeeded, "{output}");
+    wait_until("the order is cancelled", async || (status().await == "cancelled").then_some(())).await;
+    ann.wait_until_reserved_by(&ticket, None).await;
+    system.wait_until_consistent(&[ann, bob], [ticket.id]).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tempfile::TempDir;
 use testing::system::records::OrderRecord;
-use testing::system::{Process, simulator_url};
+use testing::system::{Order, Process, http_client, simulator_url};
 
 use crate::binaries::binaries;
 
@@ -82,6 +82,14 @@ impl Simulator {
                 .then(|| format!("{order:?}: {captured} payments captured, {authorised} authorised"))
         };
         orders.iter().filter_map(misplaced).collect()
+    }
+
+    /// Completes the step that the bank requires of an order's buyer.
+    pub(crate) async fn authenticate(&self, order: &Order) {
+        let intents = self.intents().await;
+        let intent = intents.iter().find(|intent| intent.terms.metadata.order_id == order.id).unwrap();
+        let url = format!("{}/_simulator/payment_intents/pi_{}/authenticate", self.url, intent.id);
+        http_client().post(url).send().await.unwrap().error_for_status().unwrap();
     }
 
     /// The latest state of each intent.

@@ -18,7 +18,7 @@ const CLOSED_PORT: u16 = 9;
 pub(crate) struct Spread {
     pub(crate) services: Vec<Replica>,
     pub(crate) engines: Engines,
-    simulator: Simulator,
+    pub(crate) simulator: Simulator,
     expiration: Duration,
     api: Api,
     http: reqwest::Client,
