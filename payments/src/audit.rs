@@ -13,7 +13,7 @@ use crate::AppState;
 use crate::error::PaymentError;
 use crate::payment::{Payment, PaymentStatus};
 use crate::settlement::{adopt, check};
-use crate::stripe::{Intent, IntentStatus, Page, Stripe};
+use crate::stripe::{Intent, IntentStatus, Page, Stripe, StripeError};
 
 /// How far back each audit looks for intents.
 const WINDOW: Duration = Duration::from_secs(3600);
@@ -99,14 +99,12 @@ async fn compare_recent(app: &AppState) -> Result<(), PaymentError> {
 /// Schedules a check of each captured payment that was refunded recently, perhaps in Stripe's dashboard and in part.
 async fn check_refunded(app: &AppState) -> Result<(), PaymentError> {
     let since = app.clock.now().minus(REFUND_WINDOW);
-    let mut pages = Pages::default();
-    while pages.is_more() {
-        let refunds = pages.turn(app.stripe.list_refunds(since, pages.last()).await?, |refund| &refund.id);
-        for intent in refunds.iter().filter_map(|refund| refund.payment_intent.as_deref()) {
-            let payment = app.payments.find(Query::newest(1).with(Payment::INTENT, intent)).await?.pop();
-            if let Some(payment) = payment.filter(|payment| payment.status == PaymentStatus::Captured) {
-                check(app, payment.id).await?;
-            }
+    let read = |last: Option<String>| async move { app.stripe.list_refunds(since, last.as_deref()).await };
+    let refunds = read_pages(read, |refund| &refund.id).await?;
+    for intent in refunds.iter().filter_map(|refund| refund.payment_intent.as_deref()) {
+        let payment = app.payments.find(Query::newest(1).with(Payment::INTENT, intent)).await?.pop();
+        if let Some(payment) = payment.filter(|payment| payment.status == PaymentStatus::Captured) {
+            check(app, payment.id).await?;
         }
     }
     Ok(())
@@ -123,44 +121,30 @@ pub(crate) async fn drifts(
     stripe: &Stripe,
     since: Timestamp,
 ) -> Result<Vec<Drift>, PaymentError> {
-    let (mut drifts, mut pages) = (Vec::new(), Pages::default());
-    while pages.is_more() {
-        let intents = pages.turn(stripe.list(since, pages.last()).await?, |intent| &intent.id);
-        for intent in &intents {
-            drifts.extend(compare(payments, intent).await?);
-        }
+    let mut drifts = Vec::new();
+    let read = |last: Option<String>| async move { stripe.list(since, last.as_deref()).await };
+    for intent in read_pages(read, |intent| &intent.id).await? {
+        drifts.extend(compare(payments, &intent).await?);
     }
     Ok(drifts)
 }
 
-/// A place in a list of Stripe's.
-#[derive(Default)]
-struct Pages {
-    read: usize,
-    last: Option<String>,
-    is_over: bool,
-}
-
-impl Pages {
-    fn is_more(&self) -> bool {
-        if self.read == MAX_PAGES && !self.is_over {
-            warn!(pages = MAX_PAGES, "a list of Stripe's is too long, read only the newest");
+/// Reads a list of Stripe's, at most [`MAX_PAGES`]. `read` returns the page after the item with this id.
+async fn read_pages<T, F>(read: impl Fn(Option<String>) -> F, id: impl Fn(&T) -> &String) -> Result<Vec<T>, StripeError>
+where
+    F: Future<Output = Result<Page<T>, StripeError>>,
+{
+    let (mut items, mut last) = (Vec::new(), None);
+    for _ in 0..MAX_PAGES {
+        let Page { data, has_more } = read(last).await?;
+        last = data.last().map(|item| id(item).clone());
+        items.extend(data);
+        if !has_more || last.is_none() {
+            return Ok(items);
         }
-        self.read < MAX_PAGES && !self.is_over
     }
-
-    /// The id of the last item of the page before.
-    fn last(&self) -> Option<&str> {
-        self.last.as_deref()
-    }
-
-    /// Moves to the next page. Returns the items of this one.
-    fn turn<T>(&mut self, page: Page<T>, id: impl Fn(&T) -> &String) -> Vec<T> {
-        self.read += 1;
-        self.last = page.data.last().map(|item| id(item).clone());
-        self.is_over = !page.has_more || self.last.is_none();
-        page.data
-    }
+    warn!(pages = MAX_PAGES, "a list of Stripe's is too long, read only the newest");
+    Ok(items)
 }
 
 async fn compare(payments: &Collection<Payment>, intent: &Intent) -> Result<Option<Drift>, StoreError> {

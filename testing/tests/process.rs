@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use common::service::{Exit, ProcessConfig, Service, run};
 
-/// Whoever runs the process starts it again. If it went on, nothing would do the task's work.
+/// A supervisor starts it again. If the process went on, the task's work would not be done.
 #[tokio::test]
 async fn a_background_task_that_ends_or_panics_stops_the_process_with_an_error() {
     let ends = Service::new("orders").worker(|_stop| async {});

@@ -4,8 +4,8 @@
 //! not ready, but keeps serving for a while, because proxies notice that late. Then it accepts no more requests and
 //! events, finishes those in flight, and finally publishes what is left in the outboxes.
 //!
-//! A part that ends by itself or panics stops the process in the same way, with an error: whoever runs it starts it
-//! again, and nothing is missing unnoticed.
+//! A part that ends by itself or panics stops the process in the same way, with an error. A
+//! supervisor such as Kubernetes or systemd then starts it again.
 
 mod admin;
 mod bus;

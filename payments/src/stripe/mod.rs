@@ -92,7 +92,7 @@ pub struct Page<T> {
     pub has_more: bool,
 }
 
-/// A refund, whoever made it.
+/// A refund, made by this service or in Stripe's dashboard.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Refund {
     /// `re_…`.

@@ -26,7 +26,7 @@ use engines::sqlite::SqliteStore;
 use payments::WebhookSecrets;
 use payments::stripe::Stripe;
 use serde_json::{Value, json};
-use testing::builders::order_created;
+use testing::builders::{order_completed, order_created};
 use testing::{Reply, TestApp, TestEnv, TestUser, Workers};
 
 use line::Line;
@@ -107,6 +107,15 @@ impl PaymentsApp {
 
     async fn pay(&self, order: &OrderCreated) -> Reply {
         self.pay_with(order, "tok_visa").await
+    }
+
+    /// An order that is complete and whose payment is captured.
+    async fn captured_order(&self) -> OrderCreated {
+        let order = self.order().await;
+        self.pay(&order).await.expect(201);
+        self.service.deliver(&order_completed(&order)).await;
+        self.wait_for_statuses(&order, &["captured"]).await;
+        order
     }
 
     async fn payments(&self, order: &OrderCreated) -> Value {

@@ -29,10 +29,7 @@ async fn a_refund_is_done_once_and_announced() {
 #[tokio::test]
 async fn a_refund_that_stripe_refuses_stays_stuck_and_can_be_asked_for_again() {
     let app = PaymentsApp::start();
-    let order = app.order().await;
-    app.pay(&order).await.expect(201);
-    app.service.deliver(&order_completed(&order)).await;
-    app.wait_for_statuses(&order, &["captured"]).await;
+    let order = app.captured_order().await;
     app.service.published().await;
     app.line.act_at_stripe("dispute").await;
     operations::refund(&app.database, order.id).await.unwrap();
@@ -55,10 +52,7 @@ async fn a_refund_that_stripe_refuses_stays_stuck_and_can_be_asked_for_again() {
 #[tokio::test]
 async fn a_refund_in_the_dashboard_is_noticed_without_a_webhook() {
     let app = PaymentsApp::start();
-    let order = app.order().await;
-    app.pay(&order).await.expect(201);
-    app.service.deliver(&order_completed(&order)).await;
-    app.wait_for_statuses(&order, &["captured"]).await;
+    let order = app.captured_order().await;
     app.env.clock.advance(Duration::from_secs(7 * 3600));
     app.line.act_at_stripe("refund").await;
     app.wait_for_statuses(&order, &["refunded"]).await;

@@ -32,10 +32,7 @@ async fn a_cancellation_needs_no_earlier_event() {
 #[tokio::test]
 async fn the_payment_of_a_complete_order_is_refunded() {
     let app = PaymentsApp::start();
-    let order = app.order().await;
-    app.pay(&order).await.expect(201);
-    app.service.deliver(&order_completed(&order)).await;
-    app.wait_for_statuses(&order, &["captured"]).await;
+    let order = app.captured_order().await;
     let mut event = order_cancelled(&order);
     event.version = 2;
     app.service.deliver(&event).await;

@@ -2,7 +2,6 @@ use common::clock::{Clock, Timestamp};
 use serde_json::{Value, json};
 use stripe_simulator::sign;
 use testing::Reply;
-use testing::builders::order_completed;
 
 use crate::PaymentsApp;
 
@@ -36,10 +35,7 @@ async fn an_event_completes_a_payment_without_a_poll_in_any_order() {
 #[tokio::test]
 async fn a_refund_in_the_dashboard_fails_the_payment() {
     let app = PaymentsApp::start();
-    let order = app.order().await;
-    app.pay(&order).await.expect(201);
-    app.service.deliver(&order_completed(&order)).await;
-    app.wait_for_statuses(&order, &["captured"]).await;
+    let order = app.captured_order().await;
     app.service.published().await;
     app.line.act_at_stripe("refund").await;
     deliver(&app, &app.line.events().await[0]).await;
