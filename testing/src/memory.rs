@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use common::clock::Timestamp;
 use common::store::{Document, Expect, Find, IndexKind, Put, Schema, Store, StoreError, Unpublished};
 use serde_json::Value;
 use tokio::task::yield_now;
@@ -45,6 +46,7 @@ struct Data {
 struct Stored {
     document: Document,
     fields: Value,
+    written_at: Timestamp,
 }
 
 impl MemoryStore {
@@ -84,7 +86,7 @@ impl Data {
                 return Err(StoreError::Duplicate(index.name.to_owned()));
             }
         }
-        collection.insert(document.id.clone(), Stored { document, fields });
+        collection.insert(document.id.clone(), Stored { document, fields, written_at: at });
         for message in events {
             self.events += 1;
             let event = Unpublished { token: self.events.to_string(), message, since: at };
@@ -112,6 +114,18 @@ impl Store for MemoryStore {
         let older = collection.iter().rev().filter(|(id, _)| query.after.as_ref().is_none_or(|after| *id < after));
         let found = older.map(|(_, stored)| stored).filter(matches).take(query.limit);
         Ok(found.map(|stored| stored.document.clone()).collect())
+    }
+
+    async fn scan(
+        &self,
+        schema: &'static Schema,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(Document, Timestamp)>, StoreError> {
+        let data = self.data().await;
+        let Some(collection) = data.collections.get(schema.collection) else { return Ok(Vec::new()) };
+        let older = collection.iter().rev().filter(|(id, _)| after.as_ref().is_none_or(|after| *id < after));
+        Ok(older.take(limit).map(|(_, stored)| (stored.document.clone(), stored.written_at)).collect())
     }
 
     async fn put(&self, put: Put) -> Result<(), StoreError> {

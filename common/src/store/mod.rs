@@ -121,6 +121,17 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the documents that match, newest first.
     async fn find(&self, schema: &'static Schema, query: Find) -> Result<Vec<Document>, StoreError>;
 
+    /// Returns at most `limit` documents of a collection after the one with the id `after`, newest (highest id) first,
+    /// each with the time of its last write: the [`at`](Put::at) of its [`Put`].
+    ///
+    /// Use it to read a whole collection page by page.
+    async fn scan(
+        &self,
+        schema: &'static Schema,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(Document, Timestamp)>, StoreError>;
+
     /// Writes a document and its events atomically and durably, if the stored state is the expected one.
     ///
     /// # Errors

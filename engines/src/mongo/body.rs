@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 /// The field that holds the outbox. It is not part of the body.
 pub(super) const OUTBOX: &str = "outbox";
 
+/// The field that holds the time of the last write. It is not part of the body.
+pub(super) const WRITTEN_AT: &str = "writtenAt";
+
 /// The first time that ISO 8601 cannot represent, in milliseconds: the year 10,000.
 const END_OF_TIME: i64 = 253_402_300_800_000;
 
@@ -33,7 +36,7 @@ pub(super) fn to_stored(schema: &'static Schema, document: &Document) -> Result<
     stored.insert("_id", object_id(&document.id).ok_or_else(|| corrupt("the id is not an ObjectId".into()))?);
     stored.insert("version", version);
     for (name, value) in fields {
-        if ["_id", OUTBOX].contains(&name.as_str()) {
+        if ["_id", OUTBOX, WRITTEN_AT].contains(&name.as_str()) {
             return Err(corrupt(format!("the field name {name} is reserved")));
         }
         check_name(&name).map_err(corrupt)?;
@@ -50,6 +53,7 @@ pub(super) fn from_stored(schema: &'static Schema, mut stored: Stored) -> Result
     let corrupt = |why: String| StoreError::corrupt(schema, &id_text, why);
     stored.remove("_id");
     stored.remove(OUTBOX);
+    stored.remove(WRITTEN_AT);
     if stored.contains_key("id") {
         return Err(corrupt("it has an id in addition to its _id".into()));
     }
@@ -69,6 +73,11 @@ pub(super) fn from_stored(schema: &'static Schema, mut stored: Stored) -> Result
 /// The stored value that equals a value of the port; `None` if there is none.
 pub(super) fn to_equal(schema: &Schema, field: &str, value: Value) -> Option<Bson> {
     to_bson(schema, field, value).ok()
+}
+
+/// When a document was last written. The epoch if an earlier version of the program wrote it.
+pub(super) fn written_at(stored: &Stored) -> Timestamp {
+    Timestamp::from_millis(stored.get_datetime(WRITTEN_AT).map_or(0, |time| time.timestamp_millis()))
 }
 
 /// The `_id` of a stored document.
@@ -241,6 +250,7 @@ mod tests {
             json!({"expiresAt": "soon"}),
             json!({"price": u64::MAX}),
             json!({"outbox": []}),
+            json!({"writtenAt": 1}),
             json!({"_id": 1}),
             json!({"$set": 1}),
             json!({"ticket": {"a.b": 1}}),

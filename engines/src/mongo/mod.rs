@@ -1,11 +1,12 @@
 //! The store on MongoDB: one collection per domain type, with the outbox inside the documents.
 //!
 //! A write is one operation on one document, so it is atomic without transactions on every MongoDB, including
-//! standalone servers. A document holds the state, its `version`, and unpublished events in `outbox`:
+//! standalone servers. A document holds the state, its `version`, the time of the last write in `writtenAt`, and
+//! unpublished events in `outbox`:
 //!
 //! ```js
 //! { _id: ObjectId('…'), version: Long('1'), title: 'Concert', price: Long('1999'), userId: ObjectId('…'),
-//!   outbox: [{ id: 'ticket:updated/…/1', subject: 'ticket:updated', payload: '{…}', at: ISODate('…') }] }
+//!   writtenAt: ISODate('…'), outbox: [{ id: 'ticket:updated/…/1', subject: 'ticket:updated', payload: '{…}', at: ISODate('…') }] }
 //! ```
 //!
 //! - Only inserts and compare-and-set updates. No upserts, because compatible servers handle concurrent ones

@@ -1,13 +1,14 @@
 //! Reading and writing documents.
 
 use async_trait::async_trait;
+use common::clock::Timestamp;
 use common::store::{Document, Expect, Find, Index, IndexKind, Put, Schema, Store, StoreError, Unpublished};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
-use mongodb::bson::{Bson, Document as Stored, doc};
+use mongodb::bson::{Bson, DateTime, Document as Stored, doc};
 use mongodb::options::Hint;
 
-use super::body::{OUTBOX, from_stored, object_id, to_equal, to_stored, version};
+use super::body::{OUTBOX, WRITTEN_AT, from_stored, object_id, to_equal, to_stored, version, written_at};
 use super::call::{limit, with_timeout};
 use super::database::MongoStore;
 use super::error::CallError;
@@ -58,9 +59,34 @@ impl Store for MongoStore {
         .await
     }
 
+    async fn scan(
+        &self,
+        schema: &'static Schema,
+        after: Option<String>,
+        max: usize,
+    ) -> Result<Vec<(Document, Timestamp)>, StoreError> {
+        // MongoDB reads 0 as no limit.
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        let older = after.and_then(|after| object_id(&after)).map(|after| doc! { "_id": { "$lt": after } });
+        let collection = self.collection(schema);
+        with_timeout(self.timeout, async move {
+            let page = collection.find(older.unwrap_or_default()).projection(doc! { OUTBOX: 0 });
+            let found: Vec<Stored> = page.sort(doc! { "_id": -1 }).limit(limit(max)).await?.try_collect().await?;
+            let written = |stored: Stored| {
+                let at = written_at(&stored);
+                Ok::<_, StoreError>((from_stored(schema, stored)?, at))
+            };
+            Ok(found.into_iter().map(written).collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
     async fn put(&self, put: Put) -> Result<(), StoreError> {
         let collection = self.collection(put.schema);
         let mut stored = to_stored(put.schema, &put.document)?;
+        stored.insert(WRITTEN_AT, DateTime::from_millis(put.at.as_millis()));
         let events: Vec<Stored> = put.events.iter().map(|event| to_entry(event, put.at)).collect();
         with_timeout(self.timeout, async move {
             match put.expect {

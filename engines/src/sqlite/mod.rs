@@ -5,6 +5,7 @@ mod columns;
 mod error;
 mod file;
 mod jobs;
+mod migration;
 mod store;
 
 pub use bus::SqliteBus;

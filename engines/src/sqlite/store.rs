@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::columns::message;
 use super::file::SqliteFile;
+use super::migration::add_column;
 
 const CREATE_OUTBOX: &str = "
     CREATE TABLE IF NOT EXISTS outbox (
@@ -34,6 +35,10 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the file, with the tables and indexes of these collections.
     pub fn open(path: &Path, schemas: &[&Schema]) -> Result<Self, StoreError> {
+        for schema in schemas {
+            // Files of earlier versions do not have it.
+            add_column(path, schema.collection, "written_at", "INTEGER NOT NULL DEFAULT 0")?;
+        }
         let tables = schemas.iter().map(|schema| create_table(schema));
         let sql: String = std::iter::once(CREATE_OUTBOX.to_owned()).chain(tables).collect();
         Ok(Self { file: SqliteFile::open(path, &sql)? })
@@ -71,6 +76,20 @@ impl Store for SqliteStore {
             values.len()
         );
         Ok(self.file.read(|db| db.prepare_cached(&sql)?.query_map(params_from_iter(values), document)?.collect())?)
+    }
+
+    async fn scan(
+        &self,
+        schema: &'static Schema,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(Document, Timestamp)>, StoreError> {
+        // Sorts after every id.
+        let after = after.unwrap_or_else(|| "~".into());
+        let table = schema.collection;
+        let sql = format!("SELECT id, version, body, written_at FROM {table} WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
+        let written = |row: &rusqlite::Row<'_>| Ok((document(row)?, Timestamp::from_millis(row.get(3)?)));
+        Ok(self.file.read(|db| db.prepare_cached(&sql)?.query_map(params![after, limit], written)?.collect())?)
     }
 
     async fn put(&self, put: Put) -> Result<(), StoreError> {
@@ -111,7 +130,7 @@ fn create_table(schema: &Schema) -> String {
     // Without a rowid the table is ordered by id, and every index ends with the id.
     let mut sql = format!(
         "CREATE TABLE IF NOT EXISTS {table} (
-             id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL
+             id TEXT PRIMARY KEY, version INTEGER NOT NULL, body TEXT NOT NULL, written_at INTEGER NOT NULL DEFAULT 0
          ) STRICT, WITHOUT ROWID;"
     );
     for Index { name, fields, kind } in schema.indexes {
@@ -130,14 +149,16 @@ fn create_table(schema: &Schema) -> String {
 /// writes; the outer one fails it.
 fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), StoreError>> {
     let Document { id, version, body } = &put.document;
-    let table = put.schema.collection;
+    let (table, at) = (put.schema.collection, put.at.as_millis());
     let written = match put.expect {
         Expect::Absent => db
-            .prepare_cached(&format!("INSERT INTO {table} (id, version, body) VALUES (?1, ?2, ?3)"))?
-            .execute(params![id, version, body]),
+            .prepare_cached(&format!("INSERT INTO {table} (id, version, body, written_at) VALUES (?1, ?2, ?3, ?4)"))?
+            .execute(params![id, version, body, at]),
         Expect::Version(expected) => db
-            .prepare_cached(&format!("UPDATE {table} SET version = ?2, body = ?3 WHERE id = ?1 AND version = ?4"))?
-            .execute(params![id, version, body, expected]),
+            .prepare_cached(&format!(
+                "UPDATE {table} SET version = ?2, body = ?3, written_at = ?4 WHERE id = ?1 AND version = ?5"
+            ))?
+            .execute(params![id, version, body, at, expected]),
     };
     match written {
         Ok(1) => {}
@@ -154,7 +175,7 @@ fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), Sto
     )?;
     for event in &put.events {
         let traceparent = event.traceparent.as_ref().map(TraceParent::to_string);
-        outbox.execute(params![event.id, event.subject.as_str(), event.payload, traceparent, put.at.as_millis()])?;
+        outbox.execute(params![event.id, event.subject.as_str(), event.payload, traceparent, at])?;
     }
     Ok(Ok(()))
 }

@@ -2,5 +2,6 @@
 
 mod file;
 mod fixture;
+mod migration;
 
 pub(crate) use fixture::{bus, jobs, store};

@@ -41,6 +41,7 @@ macro_rules! store_contract {
                 documents_are_found_by_a_missing_field
                 the_newest_documents_come_first_up_to_the_limit
                 pages_neither_overlap_nor_skip
+                a_scan_returns_everything_with_the_time_of_its_last_write
             }
             $crate::contract::store::outbox {
                 unpublished_events_are_returned_in_order

@@ -3,7 +3,7 @@
 use common::store::{Find, Put, Store};
 use serde_json::{Value, json};
 
-use super::fixture::{HALLS, equal, found, insert, new_id, replace};
+use super::fixture::{HALLS, NOW, SHOWS, at, equal, found, insert, new_id, replace};
 use crate::contract::harness::Data;
 
 /// A query by a field matches documents of its collection with exactly this value.
@@ -64,4 +64,24 @@ pub async fn pages_neither_overlap_nor_skip(data: &dyn Data<dyn Store>) {
     ids.retain(|_| place.next().is_some_and(|place| place % 5 != 0));
     ids.reverse();
     assert_eq!(seen, ids);
+}
+
+/// A scan returns each document of a collection once, newest first, with the time of its last write.
+pub async fn a_scan_returns_everything_with_the_time_of_its_last_write(data: &dyn Data<dyn Store>) {
+    let store = data.open().await;
+    let ids: Vec<String> = (0..5).map(|_| new_id()).collect();
+    for (millis, id) in (0..).zip(&ids) {
+        store.put(at(millis, insert(id, json!({})))).await.expect("put");
+    }
+    store.put(at(9, replace(&ids[1], 1, json!({"hall": "small"})))).await.expect("put");
+    store.put(Put { schema: HALLS, ..insert(&new_id(), json!({})) }).await.expect("put");
+    let (mut seen, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let page = store.scan(SHOWS, after, 2).await.expect("scan");
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.id.clone());
+        seen.extend(page.into_iter().map(|(document, at)| (document.id, at.since(NOW).as_millis())));
+    }
+    let expected = [(4, 4), (3, 3), (2, 2), (1, 9), (0, 0)];
+    assert_eq!(seen, expected.map(|(place, millis): (usize, u128)| (ids[place].clone(), millis)));
 }
