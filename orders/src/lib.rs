@@ -20,6 +20,7 @@ use axum::routing::{get, post};
 use common::clock::Clock;
 use common::listener::Listeners;
 use common::replica::Replica;
+use common::republish::Records;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
@@ -35,6 +36,9 @@ use ticket::TicketCopy;
 
 /// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[Order::SCHEMA, TicketCopy::SCHEMA];
+
+/// The records that the service owns and announces.
+pub const RECORDS: Records = Records::of::<Order>();
 
 /// The state shared by handlers and listeners.
 #[derive(Clone)]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 use common::events::{
-    OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket,
+    Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket,
 };
 use common::ids::{OrderId, TicketId, UserId};
-use common::store::{Entity, Index, IndexKind, Schema};
+use common::republish::Announced;
+use common::store::{Entity, Index, IndexKind, Schema, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::ticket::TicketCopy;
@@ -60,6 +61,20 @@ impl Entity for Order {
 
     fn version(&self) -> u64 {
         self.version
+    }
+}
+
+impl Announced for Order {
+    /// A live order is announced as new first, because that reserves its ticket.
+    fn announce(&self) -> Result<Vec<Message>, StoreError> {
+        let placed = OrderRecord { version: 0, status: OrderStatus::Created, ..self.record() };
+        let placed = Message::new(&OrderCreated(placed))?;
+        Ok(match self.status {
+            OrderStatus::Created => vec![placed],
+            OrderStatus::AwaitingPayment => vec![placed, Message::new(&OrderUpdated(self.record()))?],
+            OrderStatus::Complete => vec![placed, Message::new(&OrderCompleted(self.record()))?],
+            OrderStatus::Cancelled => vec![Message::new(&OrderCancelled(self.record()))?],
+        })
     }
 }
 

@@ -31,6 +31,7 @@ use axum::routing::post;
 use common::clock::Clock;
 use common::listener::Listeners;
 use common::replica::Replica;
+use common::republish::Records;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
@@ -48,6 +49,9 @@ use webhook::WebhookEvent;
 
 /// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[OrderCopy::SCHEMA, Payment::SCHEMA, WebhookEvent::SCHEMA];
+
+/// The records that the service owns and announces.
+pub const RECORDS: Records = Records::of::<Payment>();
 
 /// The state shared by handlers, listeners and the worker.
 #[derive(Clone)]

@@ -1,16 +1,21 @@
 //! A service driven in memory.
 
+use std::num::NonZeroU32;
 use std::sync::Mutex;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::http::Method;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use common::bus::{BusError, Publisher};
+use common::clock::Timestamp;
 use common::events::{Event, Message, Subject};
 use common::http::with_middleware;
 use common::listener::{ListenError, RegisteredListener};
+use common::republish::{Records, Republisher};
 use common::service::{Service, Worker};
 use common::store::Database;
 
@@ -91,8 +96,37 @@ impl TestApp {
         let store = self.database.as_ref().expect("a database").store();
         let events = store.unpublished(1000).await.expect("the outbox");
         store.published(&events).await.expect("the outbox");
-        let payload = |message: &Message| serde_json::from_str(&message.payload).expect("JSON");
-        events.iter().map(|event| (event.message.subject, payload(&event.message))).collect()
+        events.iter().map(|event| subject_and_payload(&event.message)).collect()
+    }
+
+    /// Announces records written at `since` or later again, and returns the subjects and payloads, newest record first.
+    ///
+    /// The message ids differ from those of the first announcement, because otherwise the bus would drop the messages.
+    pub async fn republished(&self, records: Records, since: Timestamp) -> Vec<(Subject, Value)> {
+        let (database, publisher) = (self.database.as_ref().expect("a database"), Collector::default());
+        let (store, epoch) = (&**database.store(), database.clock().now());
+        let republisher = Republisher { store, publisher: &publisher, records, epoch, rate: NonZeroU32::MAX };
+        republisher.since(since, |_| {}).await.expect("republished");
+        let messages = publisher.0.into_inner().expect("no poison");
+        let suffix = format!("/{}", epoch.as_millis());
+        assert!(messages.iter().all(|message| message.id.ends_with(&suffix)), "{messages:?}");
+        messages.iter().map(subject_and_payload).collect()
+    }
+}
+
+fn subject_and_payload(message: &Message) -> (Subject, Value) {
+    (message.subject, serde_json::from_str(&message.payload).expect("JSON"))
+}
+
+/// Keeps what is published.
+#[derive(Default)]
+struct Collector(Mutex<Vec<Message>>);
+
+#[async_trait]
+impl Publisher for Collector {
+    async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
+        self.0.lock().expect("no poison").extend_from_slice(messages);
+        Ok(())
     }
 }
 

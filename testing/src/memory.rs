@@ -128,6 +128,10 @@ impl Store for MemoryStore {
         Ok(older.take(limit).map(|(_, stored)| (stored.document.clone(), stored.written_at)).collect())
     }
 
+    async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError> {
+        Ok(self.data().await.collections.get(schema.collection).map_or(0, BTreeMap::len) as u64)
+    }
+
     async fn put(&self, put: Put) -> Result<(), StoreError> {
         let mut data = self.data().await;
         let fault = self.pace.write();

@@ -16,6 +16,7 @@ use axum::extract::FromRef;
 use axum::routing::get;
 use common::clock::Clock;
 use common::listener::Listeners;
+use common::republish::Records;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};
@@ -26,6 +27,9 @@ use ticket::Ticket;
 
 /// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[Ticket::SCHEMA, Reservation::SCHEMA];
+
+/// The records that the service owns and announces.
+pub const RECORDS: Records = Records::of::<Ticket>();
 
 /// The state shared by handlers and listeners.
 #[derive(Clone)]

@@ -1,9 +1,10 @@
 //! Tickets and their rules.
 
-use common::events::{TicketCreated, TicketUpdated};
+use common::events::{Message, TicketCreated, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::Money;
-use common::store::{Entity, Index, IndexKind, Schema};
+use common::republish::Announced;
+use common::store::{Entity, Index, IndexKind, Schema, StoreError};
 use serde::{Deserialize, Serialize};
 
 /// A ticket for sale.
@@ -40,6 +41,13 @@ impl Entity for Ticket {
     }
 }
 
+impl Announced for Ticket {
+    fn announce(&self) -> Result<Vec<Message>, StoreError> {
+        let message = if self.version == 0 { Message::new(&self.created()) } else { Message::new(&self.updated()) };
+        Ok(vec![message?])
+    }
+}
+
 /// Why a ticket cannot be edited.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
@@ -53,13 +61,7 @@ impl Ticket {
     /// Lists a new ticket.
     pub(crate) fn list(id: TicketId, seller: UserId, title: Title, price: Price) -> (Self, TicketCreated) {
         let ticket = Self { id, version: 0, title, price: price.0, user_id: seller, order_id: None };
-        let event = TicketCreated {
-            id,
-            version: ticket.version,
-            title: ticket.title.0.clone(),
-            price: ticket.price,
-            user_id: seller,
-        };
+        let event = ticket.created();
         (ticket, event)
     }
 
@@ -72,7 +74,7 @@ impl Ticket {
             return Err(EditError::Reserved);
         }
         (self.title, self.price) = (title, price.0);
-        Ok(self.updated())
+        Ok(self.change())
     }
 
     /// Reserves the ticket for an order. Returns `None` if it is already reserved, for this order or another.
@@ -81,7 +83,7 @@ impl Ticket {
             return None;
         }
         self.order_id = Some(order);
-        Some(self.updated())
+        Some(self.change())
     }
 
     /// Releases the ticket from an order. Returns `None` if it is not reserved for that order.
@@ -90,11 +92,25 @@ impl Ticket {
             return None;
         }
         self.order_id = None;
-        Some(self.updated())
+        Some(self.change())
     }
 
-    fn updated(&mut self) -> TicketUpdated {
+    fn change(&mut self) -> TicketUpdated {
         self.version += 1;
+        self.updated()
+    }
+
+    fn created(&self) -> TicketCreated {
+        TicketCreated {
+            id: self.id,
+            version: self.version,
+            title: self.title.0.clone(),
+            price: self.price,
+            user_id: self.user_id,
+        }
+    }
+
+    fn updated(&self) -> TicketUpdated {
         TicketUpdated {
             id: self.id,
             version: self.version,

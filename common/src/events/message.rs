@@ -4,7 +4,8 @@ use crate::trace::TraceParent;
 /// An event as outboxes store it and the bus carries it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// `<subject>/<record id>/<version>`. The same for each copy of the event, so that the bus can drop duplicates.
+    /// `<subject>/<record id>/<version>`, and an epoch if it is [republished](crate::republish). The same for each copy of
+    /// the event, so that the bus can drop duplicates.
     pub id: String,
     /// The event's subject.
     pub subject: Subject,

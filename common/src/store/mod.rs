@@ -132,6 +132,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Document, Timestamp)>, StoreError>;
 
+    /// Returns about how many documents a collection has.
+    async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError>;
+
     /// Writes a document and its events atomically and durably, if the stored state is the expected one.
     ///
     /// # Errors

@@ -83,6 +83,11 @@ impl Store for MongoStore {
         .await
     }
 
+    async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError> {
+        let collection = self.collection(schema);
+        with_timeout(self.timeout, async move { Ok(collection.estimated_document_count().await?) }).await
+    }
+
     async fn put(&self, put: Put) -> Result<(), StoreError> {
         let collection = self.collection(put.schema);
         let mut stored = to_stored(put.schema, &put.document)?;

@@ -92,6 +92,11 @@ impl Store for SqliteStore {
         Ok(self.file.read(|db| db.prepare_cached(&sql)?.query_map(params![after, limit], written)?.collect())?)
     }
 
+    async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError> {
+        let sql = format!("SELECT count(*) FROM {}", schema.collection);
+        Ok(self.file.read(|db| db.query_row(&sql, [], |row| row.get(0)))?)
+    }
+
     async fn put(&self, put: Put) -> Result<(), StoreError> {
         self.file.write(move |db| write_document(db, &put)).await?
     }

@@ -9,6 +9,7 @@ mod one_live_order;
 mod payment_created;
 mod payment_failed;
 mod payment_pending;
+mod republish;
 mod sweep;
 mod ticket_created;
 mod ticket_updated;

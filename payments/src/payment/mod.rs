@@ -10,7 +10,8 @@ use common::events::{
 };
 use common::ids::{OrderId, PaymentId, UserId};
 use common::money::Money;
-use common::store::{Entity, Index, IndexKind, Schema};
+use common::republish::Announced;
+use common::store::{Entity, Index, IndexKind, Schema, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::card::Card;
@@ -129,6 +130,26 @@ impl Entity for Payment {
 
     fn version(&self) -> u64 {
         self.version
+    }
+}
+
+impl Announced for Payment {
+    fn announce(&self) -> Result<Vec<Message>, StoreError> {
+        use PaymentStatus as S;
+        let created = || self.stripe_id.clone().map_or(PaymentEvent::None, |intent| self.created(intent));
+        let event = match self.status {
+            S::RequiresAction => self.pending(),
+            S::Authorised | S::Capturing | S::Captured => created(),
+            // It pays for its order until it is refunded.
+            S::Refunding | S::Stuck if self.refund_requested => created(),
+            // Its order is cancelled already, or must be.
+            S::Stuck if self.decline_code.is_none() => self.failed(PaymentFailure::CaptureFailed),
+            S::Refunded => self.failed(PaymentFailure::Refunded),
+            S::Recorded | S::Confirming | S::Voiding | S::Voided | S::Declined | S::Refunding | S::Stuck => {
+                PaymentEvent::None
+            }
+        };
+        Ok(event.into_message()?.into_iter().collect())
     }
 }
 

@@ -10,6 +10,7 @@ mod operations;
 mod order_cancelled;
 mod order_completed;
 mod order_created;
+mod republish;
 mod responses;
 mod settlement;
 mod stripe_mock;

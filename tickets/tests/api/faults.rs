@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use common::clock::Timestamp;
 use common::listener::ListenError;
 use common::store::{Database, Document, Find, Put, Schema, Store, StoreError, Unpublished};
 use engines::sqlite::SqliteStore;
@@ -37,6 +38,19 @@ impl Store for FaultyStore {
 
     async fn find(&self, schema: &'static Schema, query: Find) -> Result<Vec<Document>, StoreError> {
         self.store.find(schema, query).await
+    }
+
+    async fn scan(
+        &self,
+        schema: &'static Schema,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(Document, Timestamp)>, StoreError> {
+        self.store.scan(schema, after, limit).await
+    }
+
+    async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError> {
+        self.store.count(schema).await
     }
 
     async fn put(&self, put: Put) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ mod find;
 mod list;
 mod order_cancelled;
 mod order_created;
+mod republish;
 mod update;
 
 use common::clock::{Clock, Timestamp};

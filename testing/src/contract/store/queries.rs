@@ -82,6 +82,7 @@ pub async fn a_scan_returns_everything_with_the_time_of_its_last_write(data: &dy
         after = Some(last.id.clone());
         seen.extend(page.into_iter().map(|(document, at)| (document.id, at.since(NOW).as_millis())));
     }
+    assert_eq!(store.count(SHOWS).await.expect("count"), 5);
     let expected = [(4, 4), (3, 3), (2, 2), (1, 9), (0, 0)];
     assert_eq!(seen, expected.map(|(place, millis): (usize, u128)| (ids[place].clone(), millis)));
 }
