@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use crate::dead_letters::DeadLetters;
 use crate::payments::Payments;
+use crate::republish::Republish;
 
 /// Ticketing: a ticket marketplace in one process.
 ///
@@ -24,6 +25,7 @@ use crate::payments::Payments;
   ticketing --order-expiration-seconds 5     watch reservations expire
   ticketing dead-letters list                events that listeners rejected
   ticketing payments stuck                   payments that need your attention
+  ticketing republish tickets --since 2h     announce tickets again after a loss of events
   PORT=8080 DATA_DIR=/var/lib/ticketing STRIPE_KEY=sk_live_... ticketing
 
 Pass secrets in the environment. Every user of the machine can read the command line."
@@ -67,6 +69,9 @@ pub(crate) enum Command {
     DeadLetters(DeadLetters),
     /// Lists payments that are stuck or differ from Stripe, or refunds an order. The system may be running.
     Payments(Payments),
+    /// Announces the current state of records again, to repair what lost events have left behind. The system may be
+    /// running.
+    Republish(Republish),
 }
 
 impl Config {

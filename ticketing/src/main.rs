@@ -5,6 +5,7 @@ mod data;
 mod dead_letters;
 mod output;
 mod payments;
+mod republish;
 mod system;
 
 use std::io::{self, Write};
@@ -36,6 +37,7 @@ async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
         let _telemetry = config.telemetry.start(LogFormat::Pretty, "ticketing");
         return match command {
             Command::DeadLetters(dead_letters) => dead_letters.run(&config.data_dir).await,
+            Command::Republish(republish) => republish.run(&config.data_dir).await,
             Command::Payments(payments) => payments.run(&config.data_dir, &config.stripe).await,
         };
     }

@@ -14,6 +14,7 @@ mod expiry;
 mod hostile;
 mod purchase;
 mod race;
+mod republish;
 mod secrets;
 mod shutdown;
 mod startup;
