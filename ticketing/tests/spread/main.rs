@@ -12,5 +12,6 @@ mod crash;
 mod dead_letters;
 mod outage;
 mod purchase;
+mod republish;
 mod startup;
 mod tls;
