@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::error::BoxError;
 use crate::events::{Message, Subject};
@@ -88,13 +89,27 @@ impl BusError {
     }
 }
 
+/// Where the stream has a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// Its position.
+    pub position: u64,
+    /// The id of the message.
+    pub message_id: String,
+}
+
 /// The port for publishing.
 #[async_trait]
 pub trait Publisher: Send + Sync + 'static {
-    /// Appends messages in order. Returns once they are durable.
+    /// Appends messages in order. Returns once they are durable, with the receipt of the last one.
     ///
     /// Publishing is idempotent: a message whose id is already in the stream is dropped.
-    async fn publish(&self, messages: &[Message]) -> Result<(), BusError>;
+    async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError>;
+
+    /// Whether the stream still has a message that was published, or has deleted it because of its age. False if the
+    /// stream was restored from an older copy.
+    async fn has(&self, receipt: &Receipt) -> Result<bool, BusError>;
 }
 
 /// The port: a retained, ordered stream of messages, read through durables.

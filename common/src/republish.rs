@@ -128,7 +128,8 @@ impl Republisher<'_> {
                 }
             }
         }
-        Ok(self.publisher.publish(&messages).await?)
+        self.publisher.publish(&messages).await?;
+        Ok(())
     }
 
     /// The events of a record, with ids that the bus does not know.

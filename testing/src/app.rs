@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use common::bus::{BusError, Publisher};
+use common::bus::{BusError, Publisher, Receipt};
 use common::clock::Timestamp;
 use common::events::{Event, Message, Subject};
 use common::http::with_middleware;
@@ -124,9 +124,15 @@ struct Collector(Mutex<Vec<Message>>);
 
 #[async_trait]
 impl Publisher for Collector {
-    async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
-        self.0.lock().expect("no poison").extend_from_slice(messages);
-        Ok(())
+    async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError> {
+        let mut published = self.0.lock().expect("no poison");
+        published.extend_from_slice(messages);
+        let position = published.len() as u64;
+        Ok(messages.last().map(|last| Receipt { position, message_id: last.id.clone() }))
+    }
+
+    async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
+        Ok(receipt.position <= self.0.lock().expect("no poison").len() as u64)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Receipt, Subscription};
 use common::events::{Message, Subject};
 
 /// A bus that refuses to publish while it is interrupted. Reading is not affected.
@@ -46,7 +46,7 @@ impl InterruptibleBus {
 
 #[async_trait]
 impl Publisher for InterruptibleBus {
-    async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
+    async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError> {
         let refuse = |state: &mut State| {
             state.refused += u64::from(state.interrupted);
             state.interrupted
@@ -55,6 +55,10 @@ impl Publisher for InterruptibleBus {
             return Err(BusError::unavailable("interrupted by the test"));
         }
         self.bus.publish(messages).await
+    }
+
+    async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
+        self.bus.has(receipt).await
     }
 }
 

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::context::PublishAckFuture;
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
-use common::bus::BusError;
+use common::bus::{BusError, Receipt};
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
@@ -17,7 +18,8 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::config::NatsConfig;
-use super::error::{no_response, unavailable};
+use super::error::{StreamError, no_response, unavailable};
+use super::message::MESSAGE_ID;
 
 /// How long the server may take to respond. Every request must fail within two seconds.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
@@ -68,6 +70,19 @@ impl Server {
         self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
+    /// Whether the stream has this message, or has deleted the one at this position.
+    pub(super) async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
+        let stream = &*self.stream;
+        let stream = self.context.get_stream(stream).await.map_err(|error| StreamError::read(stream, error))?;
+        match stream.get_raw_message(receipt.position).await {
+            Ok(message) => Ok(message.headers.get(MESSAGE_ID).is_some_and(|id| id.as_str() == receipt.message_id)),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
+                Ok(receipt.position <= stream.cached_info().state.last_sequence)
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     pub(super) async fn send(&self, subject: async_nats::Subject, payload: Bytes) -> Result<(), BusError> {
         match timeout(RESPONSE_TIMEOUT, self.client.publish(subject, payload)).await {
             Ok(sent) => sent.map_err(unavailable),
@@ -76,9 +91,9 @@ impl Server {
     }
 }
 
-/// Waits until the server has stored a message.
-pub(super) async fn confirm(ack: PublishAckFuture) -> Result<(), BusError> {
-    ack.await.map(|_| ()).map_err(unavailable)
+/// Waits until the server has stored a message. Returns its position.
+pub(super) async fn confirm(ack: PublishAckFuture) -> Result<u64, BusError> {
+    ack.await.map(|ack| ack.sequence).map_err(unavailable)
 }
 
 async fn connect(config: &NatsConfig) -> Result<(Client, watch::Receiver<()>), BusError> {

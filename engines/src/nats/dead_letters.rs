@@ -92,7 +92,7 @@ impl Server {
         headers.insert(MESSAGE_ID, format!("{REPLAY}/{id}"));
         let publish = PublishMessage::build().headers(headers).payload(message.payload.clone());
         let subject = replay_subject(&self.stream, listener);
-        confirm(self.context.send_publish(subject, publish).await.map_err(unavailable)?).await
+        confirm(self.context.send_publish(subject, publish).await.map_err(unavailable)?).await.map(drop)
     }
 }
 

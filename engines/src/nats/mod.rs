@@ -25,7 +25,7 @@ mod subscription;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Receipt, Subscription};
 use common::error::chain;
 use common::events::{Message, Subject};
 use tracing::warn;
@@ -79,7 +79,7 @@ impl NatsBus {
 
 #[async_trait]
 impl Publisher for NatsBus {
-    async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
+    async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError> {
         self.server.check_connected()?;
         let mut acks = VecDeque::with_capacity(messages.len().min(PUBLISH_WINDOW));
         for message in messages {
@@ -91,10 +91,16 @@ impl Publisher for NatsBus {
             let published = self.server.context.send_publish(message.subject.as_str(), encode(message)).await;
             acks.push_back(published.map_err(unavailable)?);
         }
+        let mut position = 0;
         for ack in acks {
-            confirm(ack).await?;
+            position = confirm(ack).await?;
         }
-        Ok(())
+        Ok(messages.last().map(|last| Receipt { position, message_id: last.id.clone() }))
+    }
+
+    async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
+        self.server.check_connected()?;
+        self.server.has(receipt).await
     }
 }
 

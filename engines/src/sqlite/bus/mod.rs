@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Receipt, Subscription};
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
 use rusqlite::{Connection, Row, params};
@@ -87,7 +87,8 @@ impl SqliteBus {
 
 #[async_trait]
 impl Publisher for SqliteBus {
-    async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
+    async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError> {
+        let Some(last) = messages.last().map(|last| last.id.clone()) else { return Ok(None) };
         let subjects: BTreeSet<Subject> = messages.iter().map(|message| message.subject).collect();
         let messages = messages.to_vec();
         let append = move |db: &Connection| {
@@ -98,13 +99,28 @@ impl Publisher for SqliteBus {
                 let traceparent = traceparent.as_ref().map(TraceParent::to_string);
                 insert.execute(params![id, subject.as_str(), payload, traceparent])?;
             }
-            Ok(())
+            // It may have been published before.
+            let position = "SELECT seq FROM events WHERE message_id = ?1";
+            let position = db.prepare_cached(position)?.query_row([&last], |row| row.get(0))?;
+            Ok(Receipt { position, message_id: last.clone() })
         };
-        self.file.write(append).await?;
+        let receipt = self.file.write(append).await?;
         for subject in subjects {
             self.arrivals[&subject].send_replace(());
         }
-        Ok(())
+        Ok(Some(receipt))
+    }
+
+    async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
+        let Receipt { position, message_id } = receipt;
+        // Events are deleted from the oldest on. If none is left, `sqlite_sequence` still has the highest position.
+        let sql = "SELECT coalesce(
+                       (SELECT message_id = ?2 FROM events WHERE seq = ?1),
+                       ?1 < (SELECT min(seq) FROM events),
+                       ?1 <= (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
+                       FALSE)";
+        let parameters = params![seq(*position), message_id];
+        Ok(self.file.read(|db| db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)))?)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Delivery of published messages: content, recipients and order.
 
-use common::bus::Bus;
+use common::bus::{Bus, Receipt};
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
 use futures_util::future::join_all;
 
-use super::fixture::{CANCELLED, PAYMENTS, TICKETS, ack, message, number, numbers, open, publish, subscribe, take};
+use super::fixture::{
+    CANCELLED, PAYMENTS, TICKETS, ack, message, messages, number, numbers, open, publish, subscribe, take,
+};
 use crate::contract::harness::Data;
 use crate::wait::soon;
 
@@ -110,4 +112,21 @@ pub async fn a_batch_is_delivered_in_full_and_in_order(data: &dyn Data<dyn Bus>)
         join_all(deliveries.iter().map(|delivery| ack(&*reader, delivery))).await;
     }
     assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+}
+
+/// The receipt of a batch is that of its last message, also if the message was published before.
+pub async fn a_receipt_says_where_the_last_message_is(data: &dyn Data<dyn Bus>) {
+    let bus = data.open().await;
+    let publish = async |numbers| bus.publish(&messages(numbers)).await.expect("publish");
+    assert_eq!(publish(0..0).await, None);
+    let first = publish(0..3).await.expect("a receipt");
+    let second = publish(3..5).await.expect("a receipt");
+    assert_eq!([&first, &second].map(|receipt| &*receipt.message_id), ["order:created/2/0", "order:created/4/0"]);
+    assert!(first.position < second.position, "{first:?} {second:?}");
+    assert_eq!(publish(0..3).await, Some(first.clone()));
+    let next = Receipt { position: second.position + 1, ..second.clone() };
+    let other = Receipt { position: first.position, ..second.clone() };
+    for (receipt, expected) in [(first, true), (second, true), (next, false), (other, false)] {
+        assert_eq!(bus.has(&receipt).await.expect("has"), expected, "{receipt:?}");
+    }
 }

@@ -21,6 +21,7 @@ macro_rules! bus_contract {
                 a_new_durable_starts_at_the_beginning
                 a_repeated_message_is_dropped
                 a_batch_is_delivered_in_full_and_in_order
+                a_receipt_says_where_the_last_message_is
             }
             $crate::contract::bus::retries {
                 a_retried_message_is_redelivered_after_its_delay
