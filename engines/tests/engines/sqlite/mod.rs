@@ -2,5 +2,6 @@
 
 mod file;
 mod fixture;
+mod history;
 
 pub(crate) use fixture::{bus, jobs, store};
