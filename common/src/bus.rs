@@ -7,8 +7,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
 use crate::error::BoxError;
 use crate::events::{Message, Subject};
 
@@ -57,6 +59,19 @@ pub struct DeadLetter {
     /// The published message.
     pub message: Message,
 }
+
+/// Where to start to read the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryStart {
+    /// Before the messages of all records that were created at this time or later. Includes older messages, but none
+    /// that were published long before.
+    Since(Timestamp),
+    /// After the message at this position.
+    After(u64),
+}
+
+/// Messages of the history with their positions.
+pub type Page = Vec<(u64, Message)>;
 
 /// The error of a bus operation.
 #[derive(Debug, thiserror::Error)]
@@ -119,11 +134,11 @@ pub trait Bus: Publisher {
     /// one durable share its messages.
     async fn subscribe(&self, durable: Durable) -> Result<Box<dyn Subscription>, BusError>;
 
-    /// Returns at most `limit` messages of a subject after the position `after`, oldest first, each with its position.
-    /// Returns none at the end of the stream.
+    /// Reads the messages of these subjects up to the end of the stream, oldest first, each with its position. A page
+    /// may be empty. Messages that are published meanwhile may be missing.
     ///
     /// Does not affect durables. Use it to rebuild state that was lost elsewhere.
-    async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError>;
+    fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>>;
 
     /// Returns at most `limit` dead letters after the dead letter `after`, oldest first. Returns none after the last.
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;

@@ -20,6 +20,15 @@ pub struct Job {
     pub payload: String,
 }
 
+/// The right of one worker to rebuild lost jobs, until its lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuild {
+    /// Identifies it; chosen by the engine.
+    pub token: String,
+    /// The position up to which earlier workers have read the history.
+    pub position: Option<u64>,
+}
+
 /// The error of an operation on delayed jobs.
 #[derive(Debug, thiserror::Error)]
 pub enum JobsError {
@@ -79,13 +88,23 @@ pub trait DelayedJobs: Send + Sync + 'static {
     /// emptied.
     async fn is_complete(&self) -> Result<bool, JobsError>;
 
-    /// Begins to rebuild lost jobs, or joins the rebuild of another worker. Returns a token for
-    /// [`mark_complete`](Self::mark_complete).
-    async fn begin_rebuild(&self) -> Result<String, JobsError>;
+    /// Begins to rebuild lost jobs, or continues a rebuild whose lease has ended at `now`. Returns `None` if another
+    /// worker is rebuilding them, or has done so.
+    async fn begin_rebuild(&self, now: Timestamp, lease: Duration) -> Result<Option<Rebuild>, JobsError>;
 
-    /// Records that the rebuild is complete. Returns false if jobs were lost again since it began: the caller must
-    /// begin another.
-    async fn mark_complete(&self, rebuild: &str) -> Result<bool, JobsError>;
+    /// Records how far the rebuild has got, and begins its lease again. Returns false if jobs were lost again, or
+    /// another worker has continued the rebuild: the caller must stop.
+    async fn record_progress(
+        &self,
+        rebuild: &Rebuild,
+        position: u64,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JobsError>;
+
+    /// Records that the rebuild is complete. Returns false in the same cases as
+    /// [`record_progress`](Self::record_progress).
+    async fn mark_complete(&self, rebuild: &Rebuild) -> Result<bool, JobsError>;
 
     /// Checks that the engine responds.
     async fn ping(&self) -> Result<(), JobsError>;

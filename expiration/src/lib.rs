@@ -1,8 +1,8 @@
 //! The expiration service: announces that an order's time is up.
 //!
 //! It keeps a delayed job for each open order (`listeners`) and publishes `expiration:complete` when the job is due
-//! (`worker`). The orders service decides what that means for the order. Lost jobs are rebuilt from the history of
-//! orders (`rebuild`).
+//! (`worker`). The orders service decides what that means for the order. Meanwhile, lost jobs are rebuilt from the
+//! history of orders (`rebuild`).
 //!
 //! The service has no HTTP API and no outbox: a stored job is an event that is not published yet.
 
@@ -23,24 +23,25 @@ use common::service::Service;
 
 use alarm::Alarm;
 use listeners::{OrderCancelledListener, OrderCompletedListener, OrderCreatedListener};
-use rebuild::Rebuild;
+use rebuild::Rebuilder;
 use worker::Worker;
 
 /// The state shared by the listeners.
 #[derive(Clone)]
 struct AppState {
     jobs: Arc<dyn DelayedJobs>,
+    clock: Arc<dyn Clock>,
     alarm: Arc<Alarm>,
 }
 
 /// Creates the service on these engines.
 pub fn service(jobs: Arc<dyn DelayedJobs>, bus: Arc<dyn Bus>, clock: Arc<dyn Clock>) -> Service {
-    let app = AppState { jobs: jobs.clone(), alarm: Arc::new(Alarm::new(clock.clone())) };
-    let alarm = app.alarm.clone();
-    let listeners = listeners(app);
-    let rebuild = Rebuild { jobs: jobs.clone(), bus: bus.clone() };
-    let worker = Worker { jobs: jobs.clone(), publisher: bus, rebuild, clock, alarm };
-    Service::new("expiration").listeners(listeners).worker(|stop| worker.run(stop)).probe("jobs", move || {
+    let alarm = Arc::new(Alarm::new(clock.clone()));
+    let app = AppState { jobs: jobs.clone(), clock: clock.clone(), alarm: alarm.clone() };
+    let rebuilder = Rebuilder { jobs: jobs.clone(), bus: bus.clone(), clock: clock.clone(), alarm: alarm.clone() };
+    let worker = Worker { jobs: jobs.clone(), publisher: bus, clock, alarm };
+    let service = Service::new("expiration").listeners(listeners(app));
+    service.worker(|stop| worker.run(stop)).worker(|stop| rebuilder.run(stop)).probe("jobs", move || {
         let jobs = jobs.clone();
         async move { jobs.ping().await }
     })

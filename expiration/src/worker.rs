@@ -1,6 +1,5 @@
 //! The worker: publishes `expiration:complete` for each job that is due.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +12,11 @@ use common::trace::in_new_trace;
 use futures_util::stream::{self, TryStreamExt};
 use metrics::{counter, gauge, histogram};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::alarm::Alarm;
 use crate::error::WorkError;
 use crate::job::message;
-use crate::rebuild::Rebuild;
 
 /// How many jobs to claim and publish at once.
 const BATCH: usize = 500;
@@ -35,13 +33,12 @@ const LEASE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest sleep. Jobs scheduled by this process wake the worker anyway. This bounds the delay of jobs that another
-/// replica scheduled before it crashed, and the time until lost jobs are noticed.
+/// replica scheduled before it crashed.
 const MAX_SLEEP: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
     pub(crate) jobs: Arc<dyn DelayedJobs>,
     pub(crate) publisher: Arc<dyn Publisher>,
-    pub(crate) rebuild: Rebuild,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Arc<Alarm>,
 }
@@ -52,7 +49,7 @@ impl Worker {
         while !stop.is_cancelled() {
             self.alarm.reset();
             let result = in_new_trace("expiration", async {
-                let result = self.work(&stop).await;
+                let result = self.publish_due(&stop).await;
                 if let Err(error) = &result {
                     warn!(error = chain(error), "could not publish expirations, will retry");
                 }
@@ -70,36 +67,6 @@ impl Worker {
     }
 
     /// Publishes due jobs and returns when to look again.
-    async fn work(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
-        if !self.jobs.is_complete().await? {
-            self.rebuild(stop).await?;
-        }
-        self.publish_due(stop).await
-    }
-
-    /// Rebuilds lost jobs, and starts over if they are lost again during the rebuild. If `stop` interrupts it, the next
-    /// start rebuilds them.
-    async fn rebuild(&self, stop: &CancellationToken) -> Result<(), WorkError> {
-        while let Some(attempt) = stop.run_until_cancelled(self.try_rebuild()).await {
-            if let Some(jobs) = attempt? {
-                // There are none at the first start of a new system.
-                if let Some(jobs) = NonZeroUsize::new(jobs) {
-                    info!(jobs, "delayed jobs were missing, rebuilt them from order history");
-                }
-                return Ok(());
-            }
-            warn!("delayed jobs were lost during the rebuild, starting over");
-        }
-        Ok(())
-    }
-
-    /// Returns the number of rebuilt jobs, or `None` if they were lost again during the rebuild.
-    async fn try_rebuild(&self) -> Result<Option<usize>, WorkError> {
-        let token = self.jobs.begin_rebuild().await?;
-        let jobs = self.rebuild.run().await?;
-        Ok(self.jobs.mark_complete(&token).await?.then_some(jobs))
-    }
-
     async fn publish_due(&self, stop: &CancellationToken) -> Result<Timestamp, WorkError> {
         self.record_due().await?;
         let claims = stream::try_unfold((), async |()| {

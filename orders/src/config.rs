@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Orders")]
 pub struct OrdersConfig {
-    /// How long an order reserves its ticket before it expires unpaid, in seconds.
+    /// How long an order reserves its ticket before it expires unpaid, in seconds, at most a day.
     #[arg(long, env = "ORDER_EXPIRATION_SECONDS", default_value_t = 900, value_name = "SECONDS",
-          value_parser = clap::value_parser!(u32).range(1..))]
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub order_expiration_seconds: u32,
 
     /// What happens to a complete order whose payment fails for good.

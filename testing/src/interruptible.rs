@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Receipt, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
 use common::events::{Message, Subject};
 
 /// A bus that refuses to publish while it is interrupted. Reading is not affected.
@@ -68,8 +69,8 @@ impl Bus for InterruptibleBus {
         self.bus.subscribe(durable).await
     }
 
-    async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
-        self.bus.history(subject, after, limit).await
+    fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>> {
+        self.bus.history(subjects, start)
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

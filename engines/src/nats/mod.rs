@@ -25,15 +25,15 @@ mod subscription;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Receipt, Subscription};
-use common::error::chain;
+use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
 use common::events::{Message, Subject};
+use futures_util::stream::BoxStream;
 use tracing::warn;
 
 use connection::{PUBLISH_WINDOW, Server, confirm};
 use dead_letters::decode_dead_letter;
 use error::{StreamError, unavailable};
-use message::{decode, encode};
+use message::encode;
 use streams::{dead_letter_stream, dead_letter_stream_name, events_stream};
 use subscription::NatsSubscription;
 
@@ -112,47 +112,30 @@ impl Bus for NatsBus {
         Ok(Box::new(NatsSubscription::open(self.server.clone(), durable, consumer).await?))
     }
 
-    async fn history(&self, subject: Subject, mut after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
-        self.server.check_connected()?;
-        let mut messages = Vec::new();
-        loop {
-            let page = self.server.read_stream(&self.server.stream, subject.as_str(), after, limit).await?;
-            for received in &page {
-                after = received.info().map_err(unavailable)?.stream_sequence;
-                match decode(received, subject) {
-                    Ok(message) => messages.push((after, message)),
-                    Err(error) => {
-                        let error = chain(&error);
-                        warn!(%subject, position = after, error, "skipped an invalid message in the history");
-                    }
-                }
-            }
-            // An empty result means the end, so a page without a valid message is not one.
-            if page.len() < limit || !messages.is_empty() {
-                return Ok(messages);
-            }
-        }
+    fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>> {
+        Box::pin(self.server.pages(subjects, start))
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
-        self.server.check_connected()?;
+        let Ok(after) = after.map_or(Ok(0), str::parse) else { return Ok(Vec::new()) };
         let stream = dead_letter_stream_name(&self.server.stream);
-        let Ok(mut after) = after.map_or(Ok(0), str::parse) else { return Ok(Vec::new()) };
+        let mut reader = self.server.read(&stream, &[], HistoryStart::After(after)).await?;
         let mut dead_letters = Vec::new();
-        loop {
-            let missing = limit - dead_letters.len();
-            let page = self.server.read_stream(&stream, "", after, missing).await?;
+        while dead_letters.len() < limit {
+            let page = reader.next(limit - dead_letters.len()).await?;
+            if page.is_empty() {
+                break;
+            }
             for received in &page {
-                after = received.info().map_err(unavailable)?.stream_sequence;
-                match decode_dead_letter(received, after) {
+                let position = received.info().map_err(unavailable)?.stream_sequence;
+                match decode_dead_letter(received, position) {
                     Some(dead_letter) => dead_letters.push(dead_letter),
                     None => warn!(stream, subject = %received.subject, "skipped a message that is not a dead letter"),
                 }
             }
-            if page.len() < missing || dead_letters.len() == limit {
-                return Ok(dead_letters);
-            }
         }
+        reader.close().await;
+        Ok(dead_letters)
     }
 
     async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError> {

@@ -16,15 +16,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clock::Timestamp;
-use common::jobs::{DelayedJobs, Job, JobsError};
-use redis::{Cmd, FromRedisValue, Script, ToRedisArgs};
+use common::jobs::{DelayedJobs, Job, JobsError, Rebuild};
+use redis::{Cmd, FromRedisValue, Script, ScriptInvocation, ToRedisArgs};
 use secrecy::SecretString;
 use tracing::{error, warn};
 
 use connection::{CommandError, Connection};
 use scripts::{BATCH, Keys, Scripts};
 
-/// The prefix of a rebuild's token.
+/// The prefix of the mark during a rebuild.
 const REBUILD: &str = "rebuild/";
 
 /// Delayed jobs on a Redis server.
@@ -64,8 +64,13 @@ impl RedisJobs {
         self.explain(run.await).await
     }
 
+    async fn run_script<T: FromRedisValue + Send>(&self, script: &ScriptInvocation<'_>) -> Result<T, JobsError> {
+        let run = self.connection.run(|mut redis| async move { script.invoke_async(&mut redis).await });
+        self.explain(run.await).await
+    }
+
     /// Runs a script that works on jobs.
-    async fn run_script<T: FromRedisValue + Send>(
+    async fn run_jobs_script<T: FromRedisValue + Send>(
         &self,
         script: &Script,
         arguments: &[impl ToRedisArgs + Sync],
@@ -74,9 +79,14 @@ impl RedisJobs {
         for argument in arguments {
             invocation.arg(argument);
         }
-        let invocation = &invocation;
-        let run = self.connection.run(|mut redis| async move { invocation.invoke_async(&mut redis).await });
-        self.explain(run.await).await
+        self.run_script(&invocation).await
+    }
+
+    /// Replaces the mark of a rebuild. Returns false if it is another.
+    async fn advance(&self, rebuild: &Rebuild, mark: &str) -> Result<bool, JobsError> {
+        let mut invocation = self.keys.mark(&self.scripts.advance);
+        invocation.arg(&rebuild.token).arg(mark);
+        self.run_script(&invocation).await
     }
 
     /// Finds the key that has the wrong type, which Redis does not name.
@@ -112,23 +122,23 @@ impl RedisJobs {
 impl DelayedJobs for RedisJobs {
     async fn schedule(&self, job: &Job) -> Result<(), JobsError> {
         let due = job.due.as_millis().to_string();
-        self.run_script(&self.scripts.schedule, &[&job.id, &due, &job.payload]).await
+        self.run_jobs_script(&self.scripts.schedule, &[&job.id, &due, &job.payload]).await
     }
 
     async fn cancel(&self, id: &str) -> Result<(), JobsError> {
-        self.run_script(&self.scripts.remove, &[id]).await
+        self.run_jobs_script(&self.scripts.remove, &[id]).await
     }
 
     async fn claim(&self, now: Timestamp, limit: usize, lease: Duration) -> Result<Vec<Job>, JobsError> {
         let arguments = [now.as_millis(), limit.min(BATCH) as i64, now.plus(lease).as_millis()];
-        let values: Vec<Vec<u8>> = self.run_script(&self.scripts.claim, &arguments).await?;
+        let values: Vec<Vec<u8>> = self.run_jobs_script(&self.scripts.claim, &arguments).await?;
         let mut jobs = Vec::with_capacity(values.len() / 3);
         for [id, due, payload] in values.as_chunks().0 {
             match job(id, due, payload) {
                 Some(job) => jobs.push(job),
                 None => {
                     error!(key = self.keys.claimable, id = %id.escape_ascii(), "dropped an invalid job");
-                    let () = self.run_script(&self.scripts.remove, &[id]).await?;
+                    let () = self.run_jobs_script(&self.scripts.remove, &[id]).await?;
                 }
             }
         }
@@ -138,7 +148,7 @@ impl DelayedJobs for RedisJobs {
 
     async fn done(&self, ids: &[String]) -> Result<(), JobsError> {
         for batch in ids.chunks(BATCH) {
-            let () = self.run_script(&self.scripts.remove, batch).await?;
+            let () = self.run_jobs_script(&self.scripts.remove, batch).await?;
         }
         Ok(())
     }
@@ -165,19 +175,29 @@ impl DelayedJobs for RedisJobs {
         }
     }
 
-    async fn begin_rebuild(&self) -> Result<String, JobsError> {
-        let mark = format!("{REBUILD}{:016x}", rand::random::<u64>());
-        let _first: bool = self.run_command(&Cmd::set_nx(&self.keys.complete, &mark)).await?;
-        // If Redis is emptied right here, `mark_complete` will report it.
-        Ok(self.run_command::<Option<String>>(&Cmd::get(&self.keys.complete)).await?.unwrap_or(mark))
+    async fn begin_rebuild(&self, now: Timestamp, lease: Duration) -> Result<Option<Rebuild>, JobsError> {
+        let token = format!("{:016x}", rand::random::<u64>());
+        let times = [now, now.plus(lease)].map(|time| time.as_millis().to_string());
+        let mut invocation = self.keys.mark(&self.scripts.begin);
+        invocation.arg(&token).arg(&times);
+        let position: Option<String> = self.run_script(&invocation).await?;
+        Ok(position.map(|position| Rebuild { token, position: position.parse().ok() }))
     }
 
-    async fn mark_complete(&self, rebuild: &str) -> Result<bool, JobsError> {
-        let mut invocation = self.scripts.complete.key(&self.keys.complete);
-        invocation.arg(rebuild).arg(&self.owner);
-        let invocation = &invocation;
-        let run = self.connection.run(|mut redis| async move { invocation.invoke_async(&mut redis).await });
-        self.explain(run.await).await
+    async fn record_progress(
+        &self,
+        rebuild: &Rebuild,
+        position: u64,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JobsError> {
+        let token = &rebuild.token;
+        let mark = format!("{REBUILD}{token}/{}/{position}", now.plus(lease).as_millis());
+        self.advance(rebuild, &mark).await
+    }
+
+    async fn mark_complete(&self, rebuild: &Rebuild) -> Result<bool, JobsError> {
+        self.advance(rebuild, &self.owner).await
     }
 
     async fn ping(&self) -> Result<(), JobsError> {

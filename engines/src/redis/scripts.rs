@@ -38,11 +38,28 @@ const REMOVE: &str = "
     redis.call('ZREM', KEYS[2], unpack(ARGV))
     redis.call('HDEL', KEYS[3], unpack(ARGV))";
 
-/// Key: the mark. Arguments: the token of a rebuild, the owner. Replaces the token by the owner.
-const COMPLETE: &str = "
-    local found = redis.call('GET', KEYS[1])
-    if found == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
-    return found == ARGV[1] or found == ARGV[2]";
+/// Key: the mark. Arguments: a new token, now, the end of the lease. Returns the position that an earlier rebuild has
+/// reached, empty if none; or nil if the jobs are complete, or the lease of another rebuild has not ended.
+const BEGIN: &str = "
+    local found, position = redis.call('GET', KEYS[1]), ''
+    if found then
+        if string.sub(found, 1, 8) ~= 'rebuild/' then return nil end
+        local lease, reached = string.match(found, '^rebuild/%w+/(%d+)/(%d*)$')
+        if lease and tonumber(lease) > tonumber(ARGV[2]) then return nil end
+        position = reached or ''
+    end
+    redis.call('SET', KEYS[1], 'rebuild/' .. ARGV[1] .. '/' .. ARGV[3] .. '/' .. position)
+    return position";
+
+/// Key: the mark. Arguments: the token of a rebuild, the new mark. Returns whether the mark is that of the rebuild, or
+/// the new one already.
+const ADVANCE: &str = "
+    local found, ours = redis.call('GET', KEYS[1]) or '', 'rebuild/' .. ARGV[1] .. '/'
+    if string.sub(found, 1, #ours) == ours then
+        redis.call('SET', KEYS[1], ARGV[2])
+        return true
+    end
+    return found == ARGV[2]";
 
 /// The keys of one set of jobs.
 pub(super) struct Keys {
@@ -52,7 +69,7 @@ pub(super) struct Keys {
     pub(super) due: String,
     /// Payloads by id.
     pub(super) payloads: String,
-    /// The mark: the owner of the jobs, or the token of a rebuild.
+    /// The mark: the owner of the jobs, or `rebuild/<token>/<end of its lease>/<position reached>`.
     pub(super) complete: String,
 }
 
@@ -72,6 +89,11 @@ impl Keys {
         [(claimable, "zset"), (due, "zset"), (payloads, "hash"), (complete, "string")]
     }
 
+    /// A call of a script that works on the mark.
+    pub(super) fn mark<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        script.key(&self.complete)
+    }
+
     /// A call of a script that works on jobs.
     pub(super) fn jobs<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
         let mut invocation = script.prepare_invoke();
@@ -85,12 +107,14 @@ pub(super) struct Scripts {
     pub(super) schedule: Script,
     pub(super) claim: Script,
     pub(super) remove: Script,
-    pub(super) complete: Script,
+    pub(super) begin: Script,
+    pub(super) advance: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let [schedule, claim, remove, complete] = [SCHEDULE, CLAIM, REMOVE, COMPLETE].map(Script::new);
-        Self { schedule, claim, remove, complete }
+        let [schedule, claim, remove] = [SCHEDULE, CLAIM, REMOVE].map(Script::new);
+        let [begin, advance] = [BEGIN, ADVANCE].map(Script::new);
+        Self { schedule, claim, remove, begin, advance }
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::clock::Timestamp;
-use common::jobs::{DelayedJobs, Job, JobsError};
-use rusqlite::{Connection, params};
+use common::jobs::{DelayedJobs, Job, JobsError, Rebuild};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::file::SqliteFile;
 
@@ -17,6 +17,9 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS jobs_by_time ON jobs (claimable_at);
     CREATE TABLE IF NOT EXISTS complete (yes INTEGER PRIMARY KEY) STRICT;
+    CREATE TABLE IF NOT EXISTS rebuild (
+        one INTEGER PRIMARY KEY CHECK (one = 1), token TEXT NOT NULL, leased_until INTEGER NOT NULL, position INTEGER
+    ) STRICT;
     CREATE INDEX IF NOT EXISTS jobs_by_deadline ON jobs (due);";
 
 /// Delayed jobs in one SQLite file.
@@ -86,20 +89,52 @@ impl DelayedJobs for SqliteJobs {
     }
 
     async fn is_complete(&self) -> Result<bool, JobsError> {
-        Ok(self.file.read(|db| db.query_row("SELECT EXISTS (SELECT 1 FROM complete)", [], |row| row.get(0)))?)
+        Ok(self.file.read(is_complete)?)
     }
 
-    /// No token needed: only this process writes to the file, so jobs cannot be lost during a rebuild.
-    async fn begin_rebuild(&self) -> Result<String, JobsError> {
-        Ok(String::new())
+    async fn begin_rebuild(&self, now: Timestamp, lease: Duration) -> Result<Option<Rebuild>, JobsError> {
+        let token = format!("{:016x}", rand::random::<u64>());
+        let begin = move |db: &Connection| {
+            let sql = "INSERT INTO rebuild (one, token, leased_until)
+                           SELECT 1, ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM complete)
+                       ON CONFLICT DO UPDATE SET token = ?1, leased_until = ?2 WHERE leased_until <= ?3
+                       RETURNING token, position";
+            let rebuild = |row: &Row<'_>| Ok(Rebuild { token: row.get(0)?, position: row.get(1)? });
+            db.query_row(sql, params![token, now.plus(lease).as_millis(), now.as_millis()], rebuild).optional()
+        };
+        Ok(self.file.write(begin).await?)
     }
 
-    async fn mark_complete(&self, _rebuild: &str) -> Result<bool, JobsError> {
-        let mark = |db: &Connection| db.execute("INSERT OR IGNORE INTO complete (yes) VALUES (1)", []).map(|_| true);
+    async fn record_progress(
+        &self,
+        rebuild: &Rebuild,
+        position: u64,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JobsError> {
+        let (token, until) = (rebuild.token.clone(), now.plus(lease).as_millis());
+        let record = move |db: &Connection| {
+            let sql = "UPDATE rebuild SET position = ?2, leased_until = ?3 WHERE token = ?1";
+            Ok(db.prepare_cached(sql)?.execute(params![token, position, until])? > 0)
+        };
+        Ok(self.file.write(record).await?)
+    }
+
+    async fn mark_complete(&self, rebuild: &Rebuild) -> Result<bool, JobsError> {
+        let token = rebuild.token.clone();
+        let mark = move |db: &Connection| {
+            let sql = "INSERT OR IGNORE INTO complete SELECT 1 WHERE EXISTS (SELECT 1 FROM rebuild WHERE token = ?1)";
+            db.execute(sql, [&token])?;
+            is_complete(db)
+        };
         Ok(self.file.write(mark).await?)
     }
 
     async fn ping(&self) -> Result<(), JobsError> {
         Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
     }
+}
+
+fn is_complete(db: &Connection) -> rusqlite::Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM complete)")?.query_row([], |row| row.get(0))
 }

@@ -57,9 +57,19 @@ async fn an_order_delivered_after_its_cancellation_still_expires() {
 #[tokio::test]
 async fn an_order_delivered_after_its_deadline_expires_at_once() {
     let app = ExpirationApp::start().await;
-    let event = order_due(app.env.clock.now().minus(FIFTEEN_MINUTES));
+    let event = order_due(app.env.clock.now().minus(Duration::from_secs(60)));
     app.service.deliver_once(&event).await.unwrap();
     assert_eq!(app.expired(1).await, [event.id]);
+}
+
+#[tokio::test]
+async fn a_long_expired_order_is_ignored() {
+    let app = ExpirationApp::start().await;
+    // As when a durable is created again and begins with the oldest order.
+    app.order_due(app.env.clock.now().minus(FIFTEEN_MINUTES)).await;
+    let event = app.order_due(app.env.clock.now()).await;
+    assert_eq!(app.expired(1).await, [event.id]);
+    app.idle().await;
 }
 
 #[tokio::test]

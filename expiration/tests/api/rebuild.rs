@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::bus::Publisher;
-use common::clock::Timestamp;
-use common::events::{ExpirationComplete, Message};
-use common::jobs::{DelayedJobs, Job, JobsError};
+use common::clock::{Clock, Timestamp};
+use common::events::{ExpirationComplete, Message, OrderCreated, OrderRecord};
+use common::jobs::{DelayedJobs, Job, JobsError, Rebuild};
 use common::trace::TraceParent;
-use engines::sqlite::SqliteJobs;
-use testing::builders::{order_cancelled, order_completed};
+use engines::sqlite::{SqliteBus, SqliteJobs};
+use testing::builders::{order_cancelled, order_completed, order_created};
 use testing::soon;
 use testing::{TestEnv, message};
+use tokio::sync::watch;
 
 use crate::{ExpirationApp, order_due};
 
 const SECOND: Duration = Duration::from_secs(1);
+const ONE_HOUR: Duration = Duration::from_secs(3600);
 const ONE_DAY: Duration = Duration::from_secs(86_400);
 
 /// Delayed jobs that can be lost, like those in a Redis without persistence.
@@ -27,6 +29,8 @@ struct LossyJobs {
     /// One engine per loss. The last is current.
     engines: Mutex<Vec<Arc<SqliteJobs>>>,
     lose_during_rebuild: AtomicBool,
+    /// Progress waits while this is set.
+    hold_rebuild: watch::Sender<bool>,
 }
 
 impl LossyJobs {
@@ -35,6 +39,7 @@ impl LossyJobs {
             directory: env.directory().to_owned(),
             engines: Mutex::default(),
             lose_during_rebuild: AtomicBool::new(false),
+            hold_rebuild: watch::Sender::new(false),
         };
         jobs.lose();
         jobs
@@ -86,15 +91,27 @@ impl DelayedJobs for LossyJobs {
         self.current().is_complete().await
     }
 
-    async fn begin_rebuild(&self) -> Result<String, JobsError> {
-        Ok(self.generation().to_string())
+    async fn begin_rebuild(&self, now: Timestamp, lease: Duration) -> Result<Option<Rebuild>, JobsError> {
+        self.current().begin_rebuild(now, lease).await
     }
 
-    async fn mark_complete(&self, rebuild: &str) -> Result<bool, JobsError> {
+    async fn record_progress(
+        &self,
+        rebuild: &Rebuild,
+        position: u64,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JobsError> {
+        let mut held = self.hold_rebuild.subscribe();
+        held.wait_for(|held| !held).await.expect("the sender lives as long as self");
+        self.current().record_progress(rebuild, position, now, lease).await
+    }
+
+    async fn mark_complete(&self, rebuild: &Rebuild) -> Result<bool, JobsError> {
         if self.lose_during_rebuild.swap(false, Ordering::SeqCst) {
             self.lose();
         }
-        Ok(rebuild == self.generation().to_string() && self.current().mark_complete(rebuild).await?)
+        self.current().mark_complete(rebuild).await
     }
 
     async fn ping(&self) -> Result<(), JobsError> {
@@ -131,6 +148,11 @@ async fn lost_jobs_of_open_orders_are_rebuilt_from_history() {
     let created = [&open, &cancelled, &completed].map(message);
     let created = created.map(|message| Message { traceparent: Some(trace.clone()), ..message });
     app.bus.publish(&created).await.unwrap();
+    // So many that the orders end pages later.
+    let long_ago = app.env.clock.now().minus(ONE_HOUR);
+    let long_expired = || OrderCreated(OrderRecord { expires_at: long_ago, ..order_due(due).0 });
+    let long_expired: Vec<_> = (0..5000).map(|_| message(&long_expired())).collect();
+    app.bus.publish(&long_expired).await.unwrap();
     let ended = [invalid, message(&order_cancelled(&cancelled)), message(&order_completed(&completed))];
     app.bus.publish(&ended).await.unwrap();
 
@@ -143,6 +165,69 @@ async fn lost_jobs_of_open_orders_are_rebuilt_from_history() {
     let deliveries = soon("the expiration", app.orders.next(500)).await.unwrap();
     let expected = Message { traceparent: Some(trace), ..message(&ExpirationComplete { order_id: open.id }) };
     assert_eq!(deliveries.into_iter().map(|delivery| delivery.message).collect::<Vec<_>>(), [expected]);
+}
+
+#[tokio::test]
+async fn only_recent_orders_that_can_still_be_open_are_read() {
+    let (app, jobs) = start().await;
+    // No reservation lasts that long.
+    let ancient = OrderCreated(OrderRecord {
+        expires_at: app.in_time(SECOND),
+        ..order_created(app.env.clock.now().minus(26 * ONE_HOUR)).0
+    });
+    let long_expired = order_due(app.env.clock.now().minus(Duration::from_secs(301)));
+    let longest = OrderCreated(OrderRecord {
+        expires_at: app.in_time(ONE_HOUR),
+        ..order_created(app.env.clock.now().minus(23 * ONE_HOUR)).0
+    });
+    let just_expired = order_due(app.env.clock.now().minus(Duration::from_secs(200)));
+    app.bus.publish(&[&ancient, &longest, &long_expired, &just_expired].map(message)).await.unwrap();
+    jobs.lose();
+    rebuilt(&app, &jobs).await;
+    assert_eq!(app.expired(1).await, [just_expired.id]);
+    app.env.clock.advance(ONE_HOUR);
+    assert_eq!(app.expired(1).await, [longest.id]);
+    app.idle().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_rebuild_continues_where_it_stopped() {
+    let env = TestEnv::new();
+    let jobs = Arc::new(LossyJobs::new(&env));
+    let orders: Vec<OrderCreated> = (0..10).map(|_| order_due(env.clock.now().plus(ONE_DAY))).collect();
+    let bus = SqliteBus::open(&env.directory().join("bus.db")).unwrap();
+    bus.publish(&orders.iter().map(message).collect::<Vec<_>>()).await.unwrap();
+    let crashed = jobs.begin_rebuild(env.clock.now(), SECOND).await.unwrap().unwrap();
+    jobs.record_progress(&crashed, 7, env.clock.now(), SECOND).await.unwrap();
+    drop(bus);
+
+    let app = ExpirationApp::start_with(env, jobs.clone()).await;
+    rebuilt(&app, &jobs).await;
+    assert_eq!(jobs.count_due(app.in_time(ONE_DAY)).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn orders_expire_on_time_during_a_rebuild() {
+    let (app, jobs) = start().await;
+    let old = order_due(app.in_time(SECOND));
+    app.bus.publish(&[message(&old)]).await.unwrap();
+    jobs.hold_rebuild.send_replace(true);
+    jobs.lose();
+    let due = app.in_time(ONE_DAY);
+    soon("a rebuilt job", async {
+        while jobs.count_due(due).await.unwrap() == 0 {
+            app.env.clock.advance(SECOND);
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(app.expired(1).await, [old.id]);
+    let new = app.order_due(app.in_time(SECOND)).await;
+    app.env.clock.advance(SECOND);
+    assert_eq!(app.expired(1).await, [new.id]);
+    assert!(!jobs.is_complete().await.unwrap(), "the rebuild was not held");
+    jobs.hold_rebuild.send_replace(false);
+    rebuilt(&app, &jobs).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use common::clock::Timestamp;
-use common::jobs::{DelayedJobs, Job};
+use common::jobs::{DelayedJobs, Job, Rebuild};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
@@ -32,6 +32,8 @@ macro_rules! jobs_contract {
                 jobs_survive_reopening
                 many_jobs_due_at_once_come_in_bounded_batches
                 completeness_survives_reopening
+                one_of_many_workers_rebuilds_while_its_lease_lasts
+                an_interrupted_rebuild_is_continued_by_another_worker
             }
         }
     };
@@ -259,15 +261,54 @@ pub async fn many_jobs_due_at_once_come_in_bounded_batches(data: &dyn Data<dyn D
 pub async fn completeness_survives_reopening(data: &dyn Data<dyn DelayedJobs>) {
     let jobs = data.open().await;
     assert!(!jobs.is_complete().await.expect("is_complete"));
-    let (rebuild, joined) =
-        (jobs.begin_rebuild().await.expect("begin_rebuild"), jobs.begin_rebuild().await.expect("begin_rebuild"));
+    let rebuild = begin(&*jobs, 0).await.expect("a rebuild");
+    assert_eq!(rebuild.position, None);
     assert!(!jobs.is_complete().await.expect("is_complete"));
-    for mark in [rebuild, joined] {
-        assert!(jobs.mark_complete(&mark).await.expect("mark_complete"));
+    for _ in 0..2 {
+        assert!(jobs.mark_complete(&rebuild).await.expect("mark_complete"));
         assert!(jobs.is_complete().await.expect("is_complete"));
     }
     drop(jobs);
-    assert!(data.open().await.is_complete().await.expect("is_complete"));
+    let jobs = data.open().await;
+    assert!(jobs.is_complete().await.expect("is_complete"));
+    assert_eq!(begin(&*jobs, 1_000_000).await, None);
+}
+
+/// One of many workers rebuilds. Each progress begins its lease again.
+pub async fn one_of_many_workers_rebuilds_while_its_lease_lasts(data: &dyn Data<dyn DelayedJobs>) {
+    let jobs = data.open().await;
+    let begun = join_all((0..20).map(|_| begin(&*jobs, 1000))).await;
+    let [rebuild] = &begun.into_iter().flatten().collect::<Vec<_>>()[..] else { panic!("not one rebuild") };
+    assert_eq!(begin(&*jobs, 30_999).await, None);
+    assert!(progress(&*jobs, rebuild, 7, 20_000).await);
+    assert_eq!(begin(&*jobs, 49_999).await, None);
+    assert!(begin(&*jobs, 50_000).await.is_some());
+}
+
+/// An interrupted rebuild is continued at its position, also after a restart. Its first worker must stop then.
+pub async fn an_interrupted_rebuild_is_continued_by_another_worker(data: &dyn Data<dyn DelayedJobs>) {
+    let jobs = data.open().await;
+    let first = begin(&*jobs, 0).await.expect("a rebuild");
+    assert!(progress(&*jobs, &first, 5, 0).await);
+    assert!(progress(&*jobs, &first, 1 << 40, 0).await);
+    drop(jobs);
+
+    let jobs = data.open().await;
+    let second = begin(&*jobs, 30_000).await.expect("a rebuild");
+    assert_eq!(second.position, Some(1 << 40));
+    assert!(!progress(&*jobs, &first, 6, 30_000).await);
+    assert!(!jobs.mark_complete(&first).await.expect("mark_complete"));
+    assert!(!jobs.is_complete().await.expect("is_complete"));
+    assert!(progress(&*jobs, &second, (1 << 40) + 1, 30_000).await);
+    assert!(jobs.mark_complete(&second).await.expect("mark_complete"));
+}
+
+async fn begin(jobs: &dyn DelayedJobs, now: i64) -> Option<Rebuild> {
+    jobs.begin_rebuild(at(now), LEASE).await.expect("begin_rebuild")
+}
+
+async fn progress(jobs: &dyn DelayedJobs, rebuild: &Rebuild, position: u64, now: i64) -> bool {
+    jobs.record_progress(rebuild, position, at(now), LEASE).await.expect("record_progress")
 }
 
 fn at(millis: i64) -> Timestamp {

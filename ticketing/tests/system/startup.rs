@@ -154,6 +154,7 @@ async fn an_invalid_variable_prevents_the_start_and_is_named() {
         ("ORDER_EXPIRATION_SECONDS", "soon"),
         ("ORDER_EXPIRATION_SECONDS", "-1"),
         ("ORDER_EXPIRATION_SECONDS", "0"),
+        ("ORDER_EXPIRATION_SECONDS", "86401"),
         ("ORDER_EXPIRATION_SECONDS", "99999999999999999999"),
         ("SHUTDOWN_DELAY_SECONDS", "soon"),
         ("SHUTDOWN_DELAY_SECONDS", "-1"),

@@ -7,6 +7,7 @@
 //! Another process may replay dead letters while this one reads: it adds them to `unsettled`, which readers check every
 //! two seconds.
 
+mod history;
 mod progress;
 mod subscription;
 
@@ -16,9 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Receipt, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
+use futures_util::stream::{self, BoxStream};
 use rusqlite::{Connection, Row, params};
 use tokio::sync::watch;
 
@@ -119,7 +121,8 @@ impl Publisher for SqliteBus {
                        ?1 < (SELECT min(seq) FROM events),
                        ?1 <= (SELECT seq FROM sqlite_sequence WHERE name = 'events'),
                        FALSE)";
-        let parameters = params![seq(*position), message_id];
+        // No event has a higher position than `i64::MAX`.
+        let parameters = params![i64::try_from(*position).unwrap_or(i64::MAX), message_id];
         Ok(self.file.read(|db| db.prepare_cached(sql)?.query_row(parameters, |row| row.get(0)))?)
     }
 }
@@ -135,13 +138,11 @@ impl Bus for SqliteBus {
         }))
     }
 
-    async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
-        let sql = "SELECT message_id, subject, payload, traceparent, seq FROM events
-                   WHERE subject = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
-        Ok(self.file.read(|db| {
-            let event = |row: &Row<'_>| Ok((row.get(4)?, message(row, 0)?));
-            db.prepare_cached(sql)?.query_map(params![subject.as_str(), seq(after), limit], event)?.collect()
-        })?)
+    fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>> {
+        Box::pin(stream::try_unfold(start, move |start| async move {
+            let page = self.file.read(|db| history::read(db, subjects, start))?;
+            Ok(page.map(|(page, end)| (page, HistoryStart::After(end))))
+        }))
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
@@ -203,9 +204,4 @@ fn parse_id(id: &str) -> Option<(i64, &str)> {
 fn remove_dead_letter(db: &Connection, seq: i64, durable: &str) -> rusqlite::Result<bool> {
     let removed = db.execute("DELETE FROM dead_letters WHERE seq = ?1 AND durable = ?2", params![seq, durable])?;
     Ok(removed > 0)
-}
-
-/// A position as SQLite stores it. No event has a higher one than `i64::MAX`.
-fn seq(position: u64) -> i64 {
-    i64::try_from(position).unwrap_or(i64::MAX)
 }

@@ -3,6 +3,7 @@
 mod connections;
 mod fixture;
 mod foreign;
+mod history;
 mod outages;
 mod streams;
 

@@ -14,11 +14,15 @@ async fn an_emptied_redis_is_incomplete() {
     let Some(mut server) = Server::start(REDIS).await else { return };
     let jobs = connect(server.port()).await;
     assert!(!jobs.is_complete().await.unwrap());
-    let mark = jobs.begin_rebuild().await.unwrap();
+    let begin = async || jobs.begin_rebuild(at(0), LEASE).await.unwrap().unwrap();
+    let rebuild = begin().await;
+    assert!(jobs.record_progress(&rebuild, 1, at(0), LEASE).await.unwrap());
     raw(server.port(), &["FLUSHALL"]).await;
-    assert!(!jobs.mark_complete(&mark).await.unwrap());
-    let mark = jobs.begin_rebuild().await.unwrap();
-    assert!(jobs.mark_complete(&mark).await.unwrap());
+    assert!(!jobs.record_progress(&rebuild, 2, at(0), LEASE).await.unwrap());
+    assert!(!jobs.mark_complete(&rebuild).await.unwrap());
+    let rebuild = begin().await;
+    assert_eq!(rebuild.position, None, "what was read before has been lost");
+    assert!(jobs.mark_complete(&rebuild).await.unwrap());
     server.restart().await;
     assert!(jobs.is_complete().await.unwrap());
     raw(server.port(), &["FLUSHALL"]).await;
@@ -27,6 +31,18 @@ async fn an_emptied_redis_is_incomplete() {
     raw(server.port(), &["SCRIPT", "FLUSH"]).await;
     schedule(&jobs, 1).await;
     assert_eq!(claim(&jobs, 1000).await.len(), 1);
+}
+
+/// Earlier versions of the program stored no lease and no position.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_of_an_earlier_version_starts_over() {
+    let Some(server) = Server::start(REDIS).await else { return };
+    let jobs = connect(server.port()).await;
+    raw(server.port(), &["SET", "expiration:complete", "rebuild/0123456789abcdef"]).await;
+    assert!(!jobs.is_complete().await.unwrap());
+    let rebuild = jobs.begin_rebuild(at(0), LEASE).await.unwrap().unwrap();
+    assert_eq!(rebuild.position, None);
+    assert!(jobs.mark_complete(&rebuild).await.unwrap());
 }
 
 /// Lua unpacks only a limited number of arguments in one script.

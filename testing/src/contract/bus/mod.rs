@@ -43,7 +43,8 @@ macro_rules! bus_contract {
                 dead_letters_are_read_in_pages
             }
             $crate::contract::bus::history {
-                history_is_read_in_pages
+                history_is_read_to_its_end_in_order
+                history_may_be_empty
             }
             $crate::contract::bus::readers {
                 readers_of_a_durable_share_its_messages
