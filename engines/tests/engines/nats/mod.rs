@@ -4,6 +4,7 @@ mod connections;
 mod fixture;
 mod foreign;
 mod outages;
+mod retention;
 mod streams;
 
 pub(crate) use fixture::bus;
