@@ -2,9 +2,29 @@
 //!
 //! [`read`] parses both with `clap` and names the variable when an option is missing or invalid.
 
+use std::time::Duration;
+
 use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, Command, FromArgMatches};
+use clap::{Arg, Args, Command, FromArgMatches};
 use secrecy::SecretString;
+
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
+
+/// The configuration of the events' retention.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct RetentionConfig {
+    /// How many days the bus keeps events; 0 keeps all of them
+    #[arg(long, env = "EVENT_RETENTION_DAYS", default_value_t = 30, value_name = "DAYS")]
+    pub event_retention_days: u16,
+}
+
+impl RetentionConfig {
+    /// How long the bus keeps events; `None` keeps all of them.
+    pub fn event_retention(self) -> Option<Duration> {
+        let days = u64::from(self.event_retention_days);
+        (days > 0).then(|| Duration::from_secs(days * SECONDS_PER_DAY))
+    }
+}
 
 /// Parses the command line and the environment. Exits with a message if they are invalid.
 pub fn read<C: FromArgMatches>(mut command: Command) -> C {

@@ -20,6 +20,7 @@ pub mod bus;
 pub mod jobs;
 pub mod store;
 
+mod deferrals;
 pub mod listener;
 pub mod outbox;
 pub mod replica;

@@ -1,18 +1,20 @@
 //! Listeners: a service's event handlers, and the loop that runs them.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use metrics::counter;
+use metrics::{counter, gauge};
+use tokio::time::{Instant, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, error_span, info, warn};
 
 use crate::bus::{Bus, BusError, Delivery, Durable, Subscription, Verdict};
+use crate::deferrals::{Deferrals, retry_delay};
 use crate::error::{BoxError, chain};
 use crate::events::Event;
 use crate::jobs::JobsError;
@@ -31,9 +33,15 @@ const MAX_PANICS: u32 = 5;
 
 const PANICKED: &str = "the handler panicked";
 
-/// The delay before the first retry. It doubles with each retry, up to [`MAX_RETRY_DELAY`].
-const MIN_RETRY_DELAY: Duration = Duration::from_millis(100);
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
+/// How often a message may fail, other than because a dependency is down, before it becomes a dead letter. With the
+/// delays between the attempts, this takes about an hour.
+const MAX_FAILURES: u32 = 128;
+
+/// The longest pause between two attempts while a dependency is down.
+const MAX_OUTAGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often to update the age of the oldest deferred message.
+const AGE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The least room for which a listener fetches messages. Without it a busy listener would fetch them one by one.
 const MIN_FETCH: usize = MAX_IN_FLIGHT / 4;
@@ -59,7 +67,11 @@ pub trait Listener<S>: Send + Sync + 'static {
 /// Why an event was not handled, which decides what happens to it.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// A dependency is down, or another event must be handled first: redeliver the event with backoff.
+    /// A dependency is down: redeliver the event with backoff until it is up again.
+    #[error("a dependency is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// Another event must be handled first, or other writers interfere: redeliver the event with backoff. If that does
+    /// not help for about an hour, store it as a dead letter.
     #[error("not handled yet")]
     Retry(#[source] BoxError),
     /// The event is invalid and no retry can help: store it as a dead letter.
@@ -68,6 +80,11 @@ pub enum ListenError {
 }
 
 impl ListenError {
+    /// [`ListenError::Unavailable`] with this cause.
+    pub fn unavailable(cause: impl Into<BoxError>) -> Self {
+        Self::Unavailable(cause.into())
+    }
+
     /// [`ListenError::Retry`] for this reason.
     pub fn retry(reason: impl Into<BoxError>) -> Self {
         Self::Retry(reason.into())
@@ -82,7 +99,8 @@ impl ListenError {
 impl From<StoreError> for ListenError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict | StoreError::Duplicate(_) | StoreError::Unavailable(_) => Self::retry(error),
+            StoreError::Unavailable(_) => Self::unavailable(error),
+            StoreError::Conflict | StoreError::Duplicate(_) => Self::retry(error),
             StoreError::Corrupt { .. } | StoreError::Serialise(_) => Self::reject(error),
         }
     }
@@ -90,8 +108,7 @@ impl From<StoreError> for ListenError {
 
 impl From<JobsError> for ListenError {
     fn from(error: JobsError) -> Self {
-        // Even if the jobs are unusable: that is not the event's fault.
-        Self::retry(error)
+        if error.is_transient() { Self::unavailable(error) } else { Self::retry(error) }
     }
 }
 
@@ -126,7 +143,7 @@ impl<S: Send + Sync + 'static> Listeners<S> {
         assert!(!taken, "two listeners are named {}", durable.name);
         let state = self.state.clone();
         let handler: Handler = Arc::new(move |payload| Box::pin(handle::<S, L>(state.clone(), payload)));
-        self.registered.push(RegisteredListener { durable, handler });
+        self.registered.push(RegisteredListener { durable, handler, deferrals: Mutex::default() });
         self
     }
 }
@@ -149,6 +166,7 @@ async fn handle<S, L: Listener<S>>(state: Arc<S>, payload: String) -> Result<(),
 pub struct RegisteredListener {
     durable: Durable,
     handler: Handler,
+    deferrals: Mutex<Deferrals>,
 }
 
 impl RegisteredListener {
@@ -170,16 +188,26 @@ impl RegisteredListener {
     async fn read(&self, bus: &dyn Bus, stop: &CancellationToken) -> Result<(), BusError> {
         let subscription = bus.subscribe(self.durable).await?;
         let mut in_flight = FuturesUnordered::new();
+        let mut outage = Outage::default();
+        let mut ages = interval(AGE_INTERVAL);
         loop {
             let stopping = stop.is_cancelled();
             if stopping && in_flight.is_empty() {
                 return Ok(());
             }
-            let room = MAX_IN_FLIGHT - in_flight.len();
+            let room = outage.room(in_flight.len());
+            let fetched = async {
+                outage.pause().await;
+                subscription.next(room).await
+            };
             tokio::select! {
-                Some(settled) = in_flight.next() => settled?,
-                deliveries = subscription.next(room), if !stopping && room >= MIN_FETCH => {
+                Some(settled) = in_flight.next() => outage.note(settled?),
+                deliveries = fetched, if !stopping && room > 0 => {
                     in_flight.extend(deliveries?.into_iter().map(|delivery| self.deliver(&*subscription, delivery)));
+                }
+                _ = ages.tick() => {
+                    let age = self.deferrals().oldest_age();
+                    gauge!("events_deferred_oldest_seconds", "listener" => self.durable.name).set(age.as_secs_f64());
                 }
                 () = stop.cancelled(), if !stopping => {}
             }
@@ -191,55 +219,111 @@ impl RegisteredListener {
         (self.handler)(payload.to_owned()).await
     }
 
-    async fn deliver(&self, subscription: &dyn Subscription, delivery: Delivery) -> Result<(), BusError> {
+    /// Handles and settles a message.
+    async fn deliver(&self, subscription: &dyn Subscription, delivery: Delivery) -> Result<Dependencies, BusError> {
         let trace = delivery.message.traceparent.clone().unwrap_or_else(TraceParent::generate);
         let trace_id = trace.trace_id();
         let traced = async {
             // Created within the scope, so that an exported span belongs to the trace.
             let span = error_span!("event", listener = self.durable.name, id = delivery.message.id, %trace_id);
             let settled = async {
-                let verdict = self.judge(&delivery).await;
-                subscription.settle(&delivery, verdict).await
+                let (verdict, dependencies) = self.judge(&delivery, self.call_handler(&delivery).await);
+                subscription.settle(&delivery, verdict).await.map(|()| dependencies)
             };
             settled.instrument(span).await
         };
         trace.scope(traced).await
     }
 
-    /// Calls the handler and turns its result, a panic or a timeout into a verdict.
-    async fn judge(&self, delivery: &Delivery) -> Verdict {
-        let Delivery { attempt, message, .. } = delivery;
-        let listener = self.durable.name;
-        let handler = AssertUnwindSafe((self.handler)(message.payload.clone())).catch_unwind();
-        let outcome = match tokio::time::timeout(HANDLER_TIMEOUT, handler).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) if *attempt >= MAX_PANICS => Err(ListenError::reject(PANICKED)),
+    /// Calls the handler and turns a panic or a timeout into an error.
+    async fn call_handler(&self, delivery: &Delivery) -> Result<(), ListenError> {
+        let handler = AssertUnwindSafe((self.handler)(delivery.message.payload.clone())).catch_unwind();
+        match tokio::time::timeout(HANDLER_TIMEOUT, handler).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) if delivery.attempt >= MAX_PANICS => Err(ListenError::reject(PANICKED)),
             Ok(Err(_panic)) => Err(ListenError::retry(PANICKED)),
             Err(_elapsed) => Err(ListenError::retry(format!("the handler took longer than {HANDLER_TIMEOUT:?}"))),
-        };
-        match outcome {
+        }
+    }
+
+    /// Turns the result of the handler into a verdict, and says whether its dependencies responded.
+    fn judge(&self, delivery: &Delivery, result: Result<(), ListenError>) -> (Verdict, Dependencies) {
+        let Delivery { attempt, message, .. } = delivery;
+        let mut deferrals = self.deferrals();
+        match result {
             Ok(()) => {
-                counter!("events_handled_total", "listener" => listener).increment(1);
+                deferrals.settle(&message.id);
+                counter!("events_handled_total", "listener" => self.durable.name).increment(1);
                 debug!("event handled");
-                Verdict::Ack
+                (Verdict::Ack, Dependencies::Up)
             }
-            Err(ListenError::Retry(cause)) => {
-                counter!("events_retried_total", "listener" => listener).increment(1);
-                let delay = retry_delay(*attempt);
-                let reason = chain(&*cause);
-                info!(attempt, ?delay, reason, "event not handled, will retry");
-                Verdict::Retry(delay)
+            Err(ListenError::Unavailable(cause)) => {
+                deferrals.outage(&message.id, *attempt);
+                (self.defer(*attempt, &cause), Dependencies::Down)
             }
-            Err(ListenError::Reject(cause)) => {
-                counter!("events_dead_lettered_total", "listener" => listener).increment(1);
+            Err(ListenError::Retry(cause)) if deferrals.failure(&message.id, *attempt) < MAX_FAILURES => {
+                (self.defer(*attempt, &cause), Dependencies::Up)
+            }
+            Err(ListenError::Retry(cause) | ListenError::Reject(cause)) => {
+                deferrals.settle(&message.id);
+                counter!("events_dead_lettered_total", "listener" => self.durable.name).increment(1);
                 let reason = chain(&*cause);
                 error!(attempt, reason, "event rejected, storing it as a dead letter");
-                Verdict::Reject(reason)
+                (Verdict::Reject(reason), Dependencies::Up)
             }
         }
     }
+
+    fn defer(&self, attempt: u32, cause: &BoxError) -> Verdict {
+        counter!("events_retried_total", "listener" => self.durable.name).increment(1);
+        let (delay, reason) = (retry_delay(attempt), chain(&**cause));
+        info!(attempt, ?delay, reason, "event not handled, will retry");
+        Verdict::Retry(delay)
+    }
+
+    fn deferrals(&self) -> MutexGuard<'_, Deferrals> {
+        self.deferrals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn retry_delay(attempt: u32) -> Duration {
-    MIN_RETRY_DELAY.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(MAX_RETRY_DELAY)
+/// Whether the dependencies of a handler responded.
+enum Dependencies {
+    Up,
+    Down,
+}
+
+/// Slows a listener down while a dependency is down: everything it fetched would only be deferred.
+#[derive(Default)]
+struct Outage {
+    /// How many messages in a row have found it down.
+    failures: u32,
+    /// When to try the next message.
+    until: Option<Instant>,
+}
+
+impl Outage {
+    fn note(&mut self, dependencies: Dependencies) {
+        match dependencies {
+            Dependencies::Up => *self = Self::default(),
+            Dependencies::Down => {
+                self.failures = self.failures.saturating_add(1);
+                self.until = Some(Instant::now() + retry_delay(self.failures).min(MAX_OUTAGE_PAUSE));
+            }
+        }
+    }
+
+    /// How many messages to fetch: during an outage one at a time.
+    fn room(&self, in_flight: usize) -> usize {
+        match MAX_IN_FLIGHT - in_flight {
+            _ if self.until.is_some() => usize::from(in_flight == 0),
+            room if room < MIN_FETCH => 0,
+            room => room,
+        }
+    }
+
+    async fn pause(&self) {
+        if let Some(until) = self.until {
+            sleep_until(until).await;
+        }
+    }
 }

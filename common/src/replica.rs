@@ -56,7 +56,7 @@ impl<T: Entity> Replica<T> {
     ///
     /// # Errors
     ///
-    /// [`ListenError::Retry`] while the database is unavailable.
+    /// [`ListenError::Unavailable`] while the database is unavailable.
     pub async fn apply(&self, copy: T) -> Result<T, ListenError> {
         // The first version is most likely not stored.
         let mut stored = if copy.version() == 0 { None } else { self.get(copy.id()).await? };

@@ -63,6 +63,7 @@ impl Engines {
                 client: "bench".into(),
                 stream: "ticketing".into(),
                 replicas: None,
+                retention: None,
                 owner: None,
             };
             self.buses.push((NATS, Arc::new(NatsBus::connect(&config).await?)));

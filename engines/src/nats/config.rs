@@ -1,5 +1,7 @@
 //! The configuration of the bus.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 
 /// Where the bus is and who uses it.
@@ -15,6 +17,9 @@ pub struct NatsConfig {
     /// How many servers of a cluster keep a copy of each event. `None` leaves an existing stream as it is and creates a
     /// new one with one copy.
     pub replicas: Option<usize>,
+    /// How long the stream keeps events; `None` keeps all of them. Dead letters are kept in any case. The process that
+    /// connects last decides.
+    pub retention: Option<Duration>,
     /// The identity of this service's database. A durable belongs to the database that used it first; others are
     /// refused, because they would take its events away.
     pub owner: Option<String>,

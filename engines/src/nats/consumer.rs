@@ -14,9 +14,8 @@ use super::streams::replay_subject;
 /// flight.
 pub(super) const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// The most unsettled messages of one durable. It bounds what the server must remember. Messages that wait for a retry
-/// count as well and must not hold up others, so it is far more than are ever in flight.
-const MAX_ACK_PENDING: i64 = 20_000;
+/// No limit of unsettled messages. Messages that wait for a retry count as well, and must never hold up others.
+const MAX_ACK_PENDING: i64 = -1;
 
 /// Metadata: the identity of the database that a consumer belongs to.
 const OWNER: &str = "owner";

@@ -1,8 +1,8 @@
 //! The bus on NATS JetStream: one stream with all events, and a durable pull consumer for each [`Durable`].
 //!
-//! The stream's subjects are the names of the events. It keeps every event, so that a new service can catch up on
-//! history. Rejected events go to a second stream, `<stream>-dead-letters`. A replayed dead letter returns to the first
-//! stream with the subject `<stream>-replays.<durable>`, which only that durable reads.
+//! The stream's subjects are the names of the events. It keeps them for the configured time, so that a new service can
+//! catch up on history. Rejected events go to a second stream, `<stream>-dead-letters`, which keeps them. A replayed
+//! dead letter returns to the first stream with the subject `<stream>-replays.<durable>`, which only that durable reads.
 //!
 //! A reader requests as many messages as it has room for, and reports progress on those in flight every few seconds. So
 //! the server redelivers the messages of a dead process within ten seconds, however long its handlers would have taken.

@@ -56,15 +56,19 @@ impl Server {
     }
 }
 
-/// The stream of events. It has no limit of age or number, because new services read it from the beginning. A server
-/// whose storage is full, or that reaches a limit set by the operator, refuses new events, which then wait in the
-/// outboxes; it never drops old ones.
+/// The stream of events. It drops only what has outlived the retention. A server whose storage is full, or that reaches
+/// a limit set by the operator, refuses new events, which then wait in the outboxes.
 pub(super) fn events_stream(config: &NatsConfig) -> StreamConfig {
     let replays = replay_subject(&config.stream, "*");
+    // The server reads zero as no limit.
+    let max_age = config.retention.unwrap_or_default();
     StreamConfig {
         description: Some("Events of Ticketing".into()),
         subjects: Subject::ALL.map(|subject| subject.as_str().to_owned()).into_iter().chain([replays]).collect(),
         max_message_size: MAX_MESSAGE_SIZE,
+        max_age,
+        // The server refuses a longer one.
+        duplicate_window: config.retention.map_or(DUPLICATE_WINDOW, |retention| DUPLICATE_WINDOW.min(retention)),
         ..stream(config.stream.clone(), EVENTS, config.replicas)
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use common::bus::BusError;
-use common::config::secret;
+use common::config::{RetentionConfig, secret};
 use common::jobs::JobsError;
 use common::store::Schema;
 use secrecy::SecretString;
@@ -57,6 +57,9 @@ pub(super) struct BusConfig {
     /// Copies of each event in a NATS cluster [default: as the stream has, 1 if it is new]
     #[arg(long, env = "NATS_REPLICAS", value_name = "NUMBER")]
     nats_replicas: Option<usize>,
+
+    #[command(flatten)]
+    retention: RetentionConfig,
 }
 
 /// The configuration of the delayed jobs.
@@ -83,6 +86,7 @@ impl BusConfig {
             client: self.nats_client_id.clone().or_else(host_name).unwrap_or_else(|| service.to_owned()),
             stream: self.nats_stream.clone(),
             replicas: self.nats_replicas,
+            retention: self.retention.event_retention(),
             owner,
         };
         retry_until_ready(NATS, async || NatsBus::connect(&config).await, BusError::is_transient).await

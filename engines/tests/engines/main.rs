@@ -1,5 +1,6 @@
 //! The contracts of the ports on every engine, and the tests of what only one engine does.
 
+mod deferrals;
 mod listeners;
 mod mongo;
 mod nats;

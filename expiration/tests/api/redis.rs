@@ -31,6 +31,7 @@ async fn orders_expire_on_time_after_redis_loses_its_data() {
         client: "test".into(),
         stream: "ticketing".into(),
         replicas: None,
+        retention: None,
         owner: None,
     };
     let bus: Arc<dyn Bus> = Arc::new(NatsBus::connect(&config).await.unwrap());

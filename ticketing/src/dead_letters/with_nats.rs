@@ -32,6 +32,7 @@ impl Source {
             client: "ticketing dead-letters".into(),
             stream: self.nats_stream,
             replicas: None,
+            retention: None,
             owner: None,
         };
         Ok(Box::new(NatsBus::connect_to_existing(&config).await?))

@@ -38,6 +38,7 @@ impl Source {
             client: "ticketing republish".into(),
             stream: self.nats_stream,
             replicas: None,
+            retention: None,
             owner: None,
         };
         Ok(Engines {

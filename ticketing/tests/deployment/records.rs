@@ -129,6 +129,7 @@ async fn assert_no_dead_letters() {
         client: "test".into(),
         stream: "ticketing".into(),
         replicas: None,
+        retention: None,
         owner: None,
     };
     let bus = NatsBus::connect_to_existing(&config).await.unwrap();

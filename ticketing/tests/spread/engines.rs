@@ -55,6 +55,7 @@ impl Engines {
             client: "test".into(),
             stream: "ticketing".into(),
             replicas: None,
+            retention: None,
             owner: None,
         }
     }

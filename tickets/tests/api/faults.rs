@@ -111,14 +111,14 @@ async fn redelivery_finishes_work_that_a_failing_database_interrupted() {
         let order = app.order_created(id);
         fault.send_replace(Fault::Failing(collection));
         let delivered = app.service.deliver_once(&order).await;
-        assert!(matches!(delivered, Err(ListenError::Retry(_))), "{delivered:?}");
+        assert!(matches!(delivered, Err(ListenError::Unavailable(_))), "{delivered:?}");
         fault.send_replace(Fault::None);
         app.service.deliver(&order).await;
         assert_eq!(app.find_ticket(id).await["orderId"], order.id.to_string());
 
         fault.send_replace(Fault::Failing(collection));
         let delivered = app.service.deliver_once(&order_cancelled(&order)).await;
-        assert!(matches!(delivered, Err(ListenError::Retry(_))), "{delivered:?}");
+        assert!(matches!(delivered, Err(ListenError::Unavailable(_))), "{delivered:?}");
         fault.send_replace(Fault::None);
         app.service.deliver(&order_cancelled(&order)).await;
         assert_eq!(app.find_ticket(id).await["orderId"], Value::Null);

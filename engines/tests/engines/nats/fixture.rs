@@ -29,6 +29,7 @@ pub(super) fn config(port: u16) -> NatsConfig {
         client: "test".into(),
         stream: "ticketing".into(),
         replicas: None,
+        retention: None,
         owner: None,
     }
 }

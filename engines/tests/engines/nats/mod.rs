@@ -5,6 +5,7 @@ mod fixture;
 mod foreign;
 mod history;
 mod outages;
+mod retention;
 mod streams;
 
 pub(crate) use fixture::bus;

@@ -27,6 +27,7 @@ macro_rules! bus_contract {
                 a_retried_message_is_redelivered_after_its_delay
                 a_retried_message_does_not_hold_up_others
                 a_retry_wakes_a_waiting_reader
+                any_number_of_retried_messages_holds_up_no_others
             }
             $crate::contract::bus::restarts {
                 an_unsettled_message_is_redelivered_after_reopening

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use common::bus::{Bus, Verdict};
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::fixture::{LONG, message, number, open, publish, settle, take_one};
 use crate::contract::harness::Data;
+use crate::wait::soon;
 
 /// A retried message is not redelivered before its delay has passed, and its attempts are counted.
 pub async fn a_retried_message_is_redelivered_after_its_delay(data: &dyn Data<dyn Bus>) {
@@ -50,4 +52,19 @@ pub async fn a_retry_wakes_a_waiting_reader(data: &dyn Data<dyn Bus>) {
     };
     let (again, ()) = tokio::join!(take_one(&*reader), retry);
     assert_eq!((number(&again), again.attempt), (1, 2));
+}
+
+/// A backlog of retried messages never stops a durable, however long it is.
+pub async fn any_number_of_retried_messages_holds_up_no_others(data: &dyn Data<dyn Bus>) {
+    const BACKLOG: u32 = 20_050;
+    let (bus, reader) = open(data).await;
+    publish(&*bus, 0..BACKLOG).await;
+    let mut retried = 0;
+    while retried < BACKLOG as usize {
+        let deliveries = soon("a delivery", reader.next(256)).await.expect("next");
+        join_all(deliveries.iter().map(|delivery| settle(&*reader, delivery, Verdict::Retry(LONG)))).await;
+        retried += deliveries.len();
+    }
+    publish(&*bus, BACKLOG..BACKLOG + 1).await;
+    assert_eq!(number(&take_one(&*reader).await), BACKLOG);
 }
