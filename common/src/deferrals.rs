@@ -31,15 +31,15 @@ pub(crate) fn retry_delay(attempt: u32) -> Duration {
 }
 
 impl Deferrals {
-    /// Remembers that a message is deferred after this attempt because a dependency is down.
-    pub(crate) fn outage(&mut self, id: &str, attempt: u32) {
-        self.defer(id, attempt);
+    /// Remembers that a message is deferred after this attempt, for `delay`, without having failed.
+    pub(crate) fn wait(&mut self, id: &str, attempt: u32, delay: Duration) {
+        self.defer(id, attempt, delay);
     }
 
-    /// Remembers that a message is deferred after this attempt for another reason. Returns how often that has happened
-    /// since this process started.
+    /// Remembers that a message is deferred because this attempt failed. Returns how often that has happened since this
+    /// process started.
     pub(crate) fn failure(&mut self, id: &str, attempt: u32) -> u32 {
-        let Some(deferral) = self.defer(id, attempt) else { return attempt };
+        let Some(deferral) = self.defer(id, attempt, retry_delay(attempt)) else { return attempt };
         deferral.failures += 1;
         deferral.failures
     }
@@ -56,9 +56,9 @@ impl Deferrals {
     }
 
     /// `None` if there are too many to remember this one.
-    fn defer(&mut self, id: &str, attempt: u32) -> Option<&mut Deferral> {
+    fn defer(&mut self, id: &str, attempt: u32, delay: Duration) -> Option<&mut Deferral> {
         let now = Instant::now();
-        let due = now + retry_delay(attempt);
+        let due = now + delay;
         if !self.0.contains_key(id) {
             if self.0.len() >= MAX_MESSAGES {
                 return None;

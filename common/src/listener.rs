@@ -74,6 +74,9 @@ pub enum ListenError {
     /// not help for about an hour, store it as a dead letter.
     #[error("not handled yet")]
     Retry(#[source] BoxError),
+    /// It is too early for the event: redeliver it after this time.
+    #[error("not handled yet")]
+    RetryAfter(Duration, #[source] BoxError),
     /// The event is invalid and no retry can help: store it as a dead letter.
     #[error("rejected")]
     Reject(#[source] BoxError),
@@ -88,6 +91,11 @@ impl ListenError {
     /// [`ListenError::Retry`] for this reason.
     pub fn retry(reason: impl Into<BoxError>) -> Self {
         Self::Retry(reason.into())
+    }
+
+    /// [`ListenError::RetryAfter`] for this reason.
+    pub fn retry_after(delay: Duration, reason: impl Into<BoxError>) -> Self {
+        Self::RetryAfter(delay, reason.into())
     }
 
     /// [`ListenError::Reject`] for this reason.
@@ -258,11 +266,15 @@ impl RegisteredListener {
                 (Verdict::Ack, Dependencies::Up)
             }
             Err(ListenError::Unavailable(cause)) => {
-                deferrals.outage(&message.id, *attempt);
-                (self.defer(*attempt, &cause), Dependencies::Down)
+                deferrals.wait(&message.id, *attempt, retry_delay(*attempt));
+                (self.defer(*attempt, retry_delay(*attempt), &cause), Dependencies::Down)
+            }
+            Err(ListenError::RetryAfter(delay, cause)) => {
+                deferrals.wait(&message.id, *attempt, delay);
+                (self.defer(*attempt, delay, &cause), Dependencies::Up)
             }
             Err(ListenError::Retry(cause)) if deferrals.failure(&message.id, *attempt) < MAX_FAILURES => {
-                (self.defer(*attempt, &cause), Dependencies::Up)
+                (self.defer(*attempt, retry_delay(*attempt), &cause), Dependencies::Up)
             }
             Err(ListenError::Retry(cause) | ListenError::Reject(cause)) => {
                 deferrals.settle(&message.id);
@@ -274,9 +286,9 @@ impl RegisteredListener {
         }
     }
 
-    fn defer(&self, attempt: u32, cause: &BoxError) -> Verdict {
+    fn defer(&self, attempt: u32, delay: Duration, cause: &BoxError) -> Verdict {
         counter!("events_retried_total", "listener" => self.durable.name).increment(1);
-        let (delay, reason) = (retry_delay(attempt), chain(&**cause));
+        let reason = chain(&**cause);
         info!(attempt, ?delay, reason, "event not handled, will retry");
         Verdict::Retry(delay)
     }

@@ -85,8 +85,8 @@ pub(crate) enum OrderRuleError {
     NotTheBuyer,
     #[error("the order is complete")]
     Complete,
-    #[error("the order does not expire until {0}")]
-    NotExpired(Timestamp),
+    #[error("the order does not expire for another {0:?}")]
+    NotExpired(Duration),
 }
 
 impl Order {
@@ -134,7 +134,7 @@ impl Order {
     /// Cancels the order if it has expired at `now`. Returns `None` if it is already cancelled or complete.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Result<Option<OrderCancelled>, OrderRuleError> {
         if now < self.expires_at {
-            return Err(OrderRuleError::NotExpired(self.expires_at));
+            return Err(OrderRuleError::NotExpired(self.expires_at.since(now)));
         }
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.mark_cancelled())),

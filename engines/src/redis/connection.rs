@@ -1,18 +1,22 @@
 //! The connection to the server.
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::jobs::JobsError;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisError, RedisResult};
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{Client, IntoConnectionInfo, RedisError, RedisResult};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 /// How long Redis may take to respond. Every request must fail within two seconds.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How long a connection may be idle before the operating system checks it.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +49,8 @@ pub(super) struct Connection {
 
 struct State {
     redis: ConnectionManager,
-    /// When Redis last responded. The last of many concurrent commands gets its response late even from a healthy
-    /// server.
-    responded_at: Instant,
+    /// How many connections have been given up before this one.
+    generation: u64,
 }
 
 impl Connection {
@@ -58,49 +61,48 @@ impl Connection {
         // Without the address and without a source, which would quote it: it may contain a password.
         let malformed =
             |_| JobsError::unusable("malformed address of Redis; expected host, host:6379 or redis://host:6379");
-        let client = Client::open(url(address.expose_secret())).map_err(malformed)?;
-        let state = State { redis: manager(&client).map_err(JobsError::unavailable)?, responded_at: Instant::now() };
+        let address = url(address.expose_secret()).into_connection_info().map_err(malformed)?;
+        let client = Client::open(address.set_tcp_settings(tcp_settings())).map_err(malformed)?;
+        let state = State { redis: manager(&client).map_err(JobsError::unavailable)?, generation: 0 };
         Ok(Self { client, state: Mutex::new(state) })
     }
 
     /// Runs a command, and a second time if the connection was lost, which may be noticed only when it is used.
+    ///
+    /// Each command has its own deadline: responses to others, perhaps on a newer connection, do not extend it.
     pub(super) async fn run<T, F>(&self, command: impl Fn(ConnectionManager) -> F) -> Result<T, CommandError>
     where
         F: Future<Output = RedisResult<T>> + Send,
     {
-        let redis = self.state().redis.clone();
+        let (redis, generation) = {
+            let state = self.state();
+            (state.redis.clone(), state.generation)
+        };
         let attempts = async {
             match command(redis.clone()).await {
                 Err(error) if error.is_io_error() => command(redis).await,
                 outcome => outcome,
             }
         };
-        let mut attempts = pin!(attempts);
-        let started = Instant::now();
-        loop {
-            let give_up_at = self.state().responded_at.max(started) + RESPONSE_TIMEOUT;
-            if let Ok(outcome) = timeout_at(give_up_at, &mut attempts).await {
-                return self.finish(outcome);
-            }
-            // Other commands may have got a response meanwhile.
-            let mut state = self.state();
-            if state.responded_at.max(started).elapsed() >= RESPONSE_TIMEOUT {
-                // The next command does not wait for this connection.
-                state.redis = manager(&self.client)?;
-                return Err(CommandError::NoResponse);
-            }
-        }
-    }
-
-    fn finish<T>(&self, outcome: RedisResult<T>) -> Result<T, CommandError> {
-        let mut state = self.state();
-        match &outcome {
-            // After a failover. A new connection finds the new primary.
-            Err(error) if is_read_only(error) => state.redis = manager(&self.client)?,
-            Err(error) if error.is_io_error() => {}
-            _ => state.responded_at = Instant::now(),
+        let Ok(outcome) = timeout(RESPONSE_TIMEOUT, attempts).await else {
+            // The next command does not wait for this connection.
+            self.give_up(generation)?;
+            return Err(CommandError::NoResponse);
+        };
+        // After a failover. A new connection finds the new primary.
+        if outcome.as_ref().is_err_and(is_read_only) {
+            self.give_up(generation)?;
         }
         Ok(outcome?)
+    }
+
+    /// Replaces a connection, unless another command has done so.
+    fn give_up(&self, generation: u64) -> RedisResult<()> {
+        let mut state = self.state();
+        if state.generation == generation {
+            *state = State { redis: manager(&self.client)?, generation: generation + 1 };
+        }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,6 +117,15 @@ fn manager(client: &Client) -> RedisResult<ConnectionManager> {
         .set_response_timeout(None)
         .set_number_of_retries(0);
     ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+/// Notices a dead connection even while it is idle, so that the next command does not wait for it.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(RESPONSE_TIMEOUT);
+    settings
 }
 
 fn url(address: &str) -> String {

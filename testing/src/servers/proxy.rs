@@ -12,6 +12,7 @@ pub struct Proxy {
     port: u16,
     mode: watch::Sender<Mode>,
     cuts: watch::Sender<u64>,
+    stalls: watch::Sender<u64>,
     task: AbortHandle,
 }
 
@@ -37,9 +38,10 @@ impl Proxy {
     pub async fn to(server: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let (mode, cuts) = (watch::Sender::new(Mode::Open), watch::Sender::new(0));
-        let task = tokio::spawn(accept(listener, server, mode.subscribe(), cuts.subscribe())).abort_handle();
-        Self { port, mode, cuts, task }
+        let (mode, cuts, stalls) = (watch::Sender::new(Mode::Open), watch::Sender::new(0), watch::Sender::new(0));
+        let faults = Faults { mode: mode.subscribe(), cuts: cuts.subscribe(), stalls: stalls.subscribe() };
+        let task = tokio::spawn(accept(listener, server, faults)).abort_handle();
+        Self { port, mode, cuts, stalls, task }
     }
 
     /// The port to connect to.
@@ -55,6 +57,11 @@ impl Proxy {
     /// Forwards requests but no answers.
     pub fn lose_answers(&self) {
         self.mode.send_replace(Mode::Unanswered);
+    }
+
+    /// Never forwards anything again on the connections so far, but keeps them open. New ones work.
+    pub fn stall_connections(&self) {
+        self.stalls.send_modify(|stalls| *stalls += 1);
     }
 
     /// Closes all connections and refuses new ones. Data held back by [`silence`](Self::silence) is lost.
@@ -77,21 +84,35 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: u16, mode: watch::Receiver<Mode>, cuts: watch::Receiver<u64>) {
+/// What happens to a connection.
+#[derive(Clone)]
+struct Faults {
+    mode: watch::Receiver<Mode>,
+    cuts: watch::Receiver<u64>,
+    stalls: watch::Receiver<u64>,
+}
+
+async fn accept(listener: TcpListener, server: u16, faults: Faults) {
     while let Ok((client, _)) = listener.accept().await {
-        if *mode.borrow() != Mode::Cut {
-            tokio::spawn(connect(client, server, mode.clone(), cuts.clone()));
+        if *faults.mode.borrow() != Mode::Cut {
+            let mut faults = faults.clone();
+            faults.cuts.mark_unchanged();
+            faults.stalls.mark_unchanged();
+            tokio::spawn(connect(client, server, faults));
         }
     }
 }
 
-async fn connect(mut client: TcpStream, server: u16, mode: watch::Receiver<Mode>, mut cuts: watch::Receiver<u64>) {
-    cuts.mark_unchanged();
+async fn connect(mut client: TcpStream, server: u16, faults: Faults) {
+    let Faults { mode, mut cuts, mut stalls } = faults;
     let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)).await else { return };
     let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
     tokio::select! {
         biased;
         _ = cuts.changed() => {}
+        _ = stalls.changed() => {
+            let _cut = cuts.changed().await;
+        }
         () = forward(from_client, to_server, mode.clone(), &[Mode::Open, Mode::Unanswered]) => {}
         () = forward(from_server, to_client, mode.clone(), &[Mode::Open]) => {}
     }

@@ -10,7 +10,8 @@ use redis::from_redis_value;
 use testing::servers::{Program, Proxy, REDIS, Server};
 use testing::{soon, wait_until};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{interval, timeout};
 
 use super::fixture::{LEASE, at, claim, connect, job, name, raw, schedule};
 
@@ -62,6 +63,27 @@ async fn a_silent_server_is_detected_and_lost_claims_expire() {
     fails_in_time(jobs.claim(at(20_000), 10, LEASE)).await;
     proxy.open();
     assert_eq!(claim(&jobs, 20_000).await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_on_a_dead_connection_fails_in_time_while_others_succeed_on_a_new_one() {
+    let Some(server) = Server::start(REDIS).await else { return };
+    let proxy = Proxy::to(server.port()).await;
+    let jobs = Arc::new(connect(proxy.port()).await);
+    let before = connections(server.port()).await;
+    proxy.stall_connections();
+    // A steady stream: some are sent shortly before the connection is given up, others after that.
+    let (mut commands, mut pace) = (JoinSet::new(), interval(Duration::from_millis(20)));
+    for _ in 0..200 {
+        pace.tick().await;
+        let jobs = jobs.clone();
+        commands.spawn(async move { timeout(LIMIT, jobs.ping()).await.expect("an end in time").is_ok() });
+    }
+    let succeeded = commands.join_all().await;
+    assert!(succeeded.contains(&false), "no command was sent on the dead connection");
+    assert!(succeeded.contains(&true), "no command was sent on a new connection");
+    // One that replaces it, however many commands found it dead, and one for counting.
+    assert_eq!(connections(server.port()).await - before, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
