@@ -148,6 +148,14 @@ impl Bus for MemoryBus {
         Ok(false)
     }
 
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
+
+    async fn delete_old_events(&self, _: &[Durable]) -> Result<(), BusError> {
+        Ok(())
+    }
+
     async fn ping(&self) -> Result<(), BusError> {
         Ok(())
     }

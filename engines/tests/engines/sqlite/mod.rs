@@ -2,5 +2,6 @@
 
 mod file;
 mod fixture;
+mod retention;
 
 pub(crate) use fixture::{bus, jobs, store};
