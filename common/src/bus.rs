@@ -129,6 +129,10 @@ pub trait Bus: Publisher {
     /// Deletes a dead letter. Returns false if there is none with this id.
     async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError>;
 
+    /// The age of the oldest event that a durable has not handled: not delivered, in flight or to be redelivered. Zero if
+    /// there is none, or no such durable.
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError>;
+
     /// How long events are kept; `None` if all are.
     fn retention(&self) -> Option<Duration>;
 

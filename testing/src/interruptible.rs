@@ -81,6 +81,10 @@ impl Bus for InterruptibleBus {
         self.bus.drop_dead_letter(id).await
     }
 
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError> {
+        self.bus.lag(durable).await
+    }
+
     fn retention(&self) -> Option<Duration> {
         self.bus.retention()
     }

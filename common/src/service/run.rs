@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::bus::watch_bus;
-use super::events::delete_old_events;
+use super::events::{delete_old_events, watch_lag};
 use super::probe::Probe;
 use super::tasks::Tasks;
 use super::{ProcessConfig, Service, Signals, admin};
@@ -173,6 +173,8 @@ impl Process {
             tokio::spawn(watch_bus(bus.clone()));
             let listeners = services.iter().flat_map(|service| &service.listeners);
             let durables: Vec<Durable> = listeners.map(RegisteredListener::durable).collect();
+            let lag = watch_lag(bus.clone(), durables.clone(), self.drain.clone());
+            self.tasks.spawn("watch over the lag of listeners".into(), lag);
             let deletion = delete_old_events(bus.clone(), durables, self.drain.clone());
             self.tasks.spawn("deletion of old events".into(), deletion);
         }

@@ -18,6 +18,7 @@ mod dead_letters;
 mod error;
 mod history;
 mod inbox;
+mod lag;
 mod message;
 mod streams;
 mod subscription;
@@ -163,6 +164,10 @@ impl Bus for NatsBus {
             Some(dead_letter) => dead_letter.delete().await,
             None => Ok(false),
         }
+    }
+
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError> {
+        self.server.lag(durable).await
     }
 
     fn retention(&self) -> Option<Duration> {

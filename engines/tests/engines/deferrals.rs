@@ -148,6 +148,10 @@ impl Bus for MemoryBus {
         Ok(false)
     }
 
+    async fn lag(&self, _: Durable) -> Result<Duration, BusError> {
+        Ok(Duration::ZERO)
+    }
+
     fn retention(&self) -> Option<Duration> {
         None
     }

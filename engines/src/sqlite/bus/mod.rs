@@ -30,6 +30,7 @@ use tokio::sync::watch;
 use crate::sqlite::columns::message;
 use crate::sqlite::file::SqliteFile;
 use progress::Progress;
+use retention::oldest_unhandled;
 use schema::{SCHEMA, migrate};
 use subscription::{Consumer, SqliteSubscription};
 
@@ -163,6 +164,11 @@ impl Bus for SqliteBus {
         let Some((seq, listener)) = parse_id(id) else { return Ok(false) };
         let listener = listener.to_owned();
         Ok(self.file.write(move |db| remove_dead_letter(db, seq, &listener)).await?)
+    }
+
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError> {
+        let stored_at = self.file.read(|db| oldest_unhandled(db, durable))?;
+        Ok(stored_at.map_or(Duration::ZERO, |stored_at| self.clock.now().since(stored_at)))
     }
 
     fn retention(&self) -> Option<Duration> {

@@ -1,4 +1,4 @@
-//! Deletes old events that every durable has passed.
+//! How far durables are behind, and the deletion of old events that all have passed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,6 +27,23 @@ const BEHIND: &str = "
     SELECT name FROM durables WHERE substr(name, -length(?3)) = ?3 AND EXISTS (
         SELECT 1 FROM (SELECT seq, stored_at FROM events WHERE subject = ?1 ORDER BY seq LIMIT 1)
         WHERE stored_at < ?2 AND (seq > position OR seq IN (SELECT seq FROM unsettled WHERE durable = name)))";
+
+/// When the oldest event was stored that a durable has not handled: the first after its position, or one that was
+/// delivered and is to be redelivered.
+const OLDEST: &str = "
+    SELECT min(stored_at) FROM (
+        SELECT * FROM (
+            SELECT stored_at FROM events
+            WHERE subject = ?1 AND seq > (SELECT position FROM durables WHERE name = ?2) ORDER BY seq LIMIT 1
+        ) UNION ALL
+        SELECT stored_at FROM unsettled JOIN events USING (seq) WHERE durable = ?2 AND attempts > 0)";
+
+/// When the oldest event was stored that a durable has not handled.
+pub(super) fn oldest_unhandled(db: &Connection, durable: Durable) -> rusqlite::Result<Option<Timestamp>> {
+    let values = [durable.subject.as_str(), durable.name];
+    let stored_at: Option<i64> = db.prepare_cached(OLDEST)?.query_row(values, |row| row.get(0))?;
+    Ok(stored_at.map(Timestamp::from_millis))
+}
 
 /// Deletes the events stored before `before` that each durable has passed, in batches.
 pub(super) async fn delete_old_events(file: &SqliteFile, before: Timestamp) -> Result<(), BusError> {
