@@ -23,6 +23,13 @@ pub struct Durable {
     pub subject: Subject,
 }
 
+impl Durable {
+    /// How the names of all durables of a subject end: `_order-created`.
+    pub fn suffix(subject: Subject) -> String {
+        format!("_{}", subject.as_str().replace(':', "-"))
+    }
+}
+
 /// A message delivered to one reader of a durable, which must settle it.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -151,6 +158,17 @@ pub trait Bus: Publisher {
 
     /// Deletes a dead letter. Returns false if there is none with this id.
     async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError>;
+
+    /// The age of the oldest event that a durable has not handled: not delivered, in flight or to be redelivered. Zero if
+    /// there is none, or no such durable.
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError>;
+
+    /// How long events are kept; `None` if all are.
+    fn retention(&self) -> Option<Duration>;
+
+    /// Deletes events that have outlived the retention, unless a server does that by itself. `durables` are all that
+    /// the program reads; others that hold events back are reported in the log.
+    async fn delete_old_events(&self, durables: &[Durable]) -> Result<(), BusError>;
 
     /// Checks that the bus responds.
     async fn ping(&self) -> Result<(), BusError>;

@@ -145,7 +145,7 @@ impl<S: Send + Sync + 'static> Listeners<S> {
     /// If its name is taken or does not end with its subject. The first start reveals this programming error.
     pub fn on<L: Listener<S>>(mut self) -> Self {
         let durable = Durable { name: L::NAME, subject: L::Event::SUBJECT };
-        let suffix = format!("_{}", durable.subject.as_str().replace(':', "-"));
+        let suffix = Durable::suffix(durable.subject);
         assert!(durable.name.ends_with(&suffix), "the listener {} must be named <service>{suffix}", durable.name);
         let taken = self.registered.iter().any(|other| other.durable.name == durable.name);
         assert!(!taken, "two listeners are named {}", durable.name);

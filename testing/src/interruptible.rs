@@ -1,6 +1,7 @@
 //! A bus with outages.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -83,6 +84,18 @@ impl Bus for InterruptibleBus {
 
     async fn drop_dead_letter(&self, id: &str) -> Result<bool, BusError> {
         self.bus.drop_dead_letter(id).await
+    }
+
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError> {
+        self.bus.lag(durable).await
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        self.bus.retention()
+    }
+
+    async fn delete_old_events(&self, durables: &[Durable]) -> Result<(), BusError> {
+        self.bus.delete_old_events(durables).await
     }
 
     async fn ping(&self) -> Result<(), BusError> {

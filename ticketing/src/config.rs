@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use common::config::read;
+use common::config::{RetentionConfig, read};
 use common::service::ProcessConfig;
 use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
@@ -54,6 +54,9 @@ pub(crate) struct Config {
 
     #[command(flatten)]
     pub(crate) stripe: payments::StripeConfig,
+
+    #[command(flatten)]
+    pub(crate) retention: RetentionConfig,
 
     #[command(flatten)]
     pub(crate) process: ProcessConfig,

@@ -34,7 +34,8 @@ impl System {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = config.jwt_key.clone().map_or_else(|| data.session_key(), Ok)?;
         let sessions = Sessions::new(&key, clock.clone());
-        let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open(&data.file(EVENTS))?);
+        let retention = config.retention.event_retention();
+        let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open_with(&data.file(EVENTS), clock.clone(), retention)?);
         let jobs = Arc::new(SqliteJobs::open(&data.file("expiration.db"))?);
         let database = |name: &str, schemas: &[&Schema]| open(&data.file(name), schemas, &clock);
         let simulator = || database("stripe-simulator.db", stripe_simulator::SCHEMAS);

@@ -10,6 +10,7 @@
 mod admin;
 mod bus;
 mod config;
+mod events;
 mod probe;
 mod run;
 mod signals;

@@ -10,12 +10,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::bus::watch_bus;
+use super::events::{delete_old_events, watch_lag};
 use super::probe::Probe;
 use super::tasks::Tasks;
 use super::{ProcessConfig, Service, Signals, admin};
-use crate::bus::Bus;
+use crate::bus::{Bus, Durable};
 use crate::error::BoxError;
 use crate::http::{serve, with_middleware};
+use crate::listener::RegisteredListener;
 use crate::outbox::relay;
 
 /// How long requests and events in flight may take after the shutdown delay. Together with [`FLUSH_TIMEOUT`] this stays
@@ -169,6 +171,12 @@ impl Process {
         let mut probes = Vec::new();
         if let Some(bus) = &bus {
             tokio::spawn(watch_bus(bus.clone()));
+            let listeners = services.iter().flat_map(|service| &service.listeners);
+            let durables: Vec<Durable> = listeners.map(RegisteredListener::durable).collect();
+            let lag = watch_lag(bus.clone(), durables.clone(), self.drain.clone());
+            self.tasks.spawn("watch over the lag of listeners".into(), lag);
+            let deletion = delete_old_events(bus.clone(), durables, self.drain.clone());
+            self.tasks.spawn("deletion of old events".into(), deletion);
         }
         for service in services {
             routes = routes.merge(service.routes);

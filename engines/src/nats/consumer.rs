@@ -67,6 +67,6 @@ impl Server {
     }
 }
 
-fn is_missing(error: &ConsumerError) -> bool {
+pub(super) fn is_missing(error: &ConsumerError) -> bool {
     matches!(error.kind(), ConsumerErrorKind::JetStream(error) if error.code() == 404)
 }

@@ -18,11 +18,13 @@ mod dead_letters;
 mod error;
 mod history;
 mod inbox;
+mod lag;
 mod message;
 mod streams;
 mod subscription;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
@@ -43,6 +45,7 @@ pub use config::NatsConfig;
 pub struct NatsBus {
     server: Server,
     owner: Option<String>,
+    retention: Option<Duration>,
 }
 
 impl NatsBus {
@@ -66,7 +69,8 @@ impl NatsBus {
     }
 
     async fn open(config: &NatsConfig) -> Result<Self, BusError> {
-        Ok(Self { server: Server::connect(config).await?, owner: config.owner.clone() })
+        let (owner, retention) = (config.owner.clone(), config.retention);
+        Ok(Self { server: Server::connect(config).await?, owner, retention })
     }
 
     /// Distinguishes the events of this system from those of all others: the stream's name and its time of creation.
@@ -149,6 +153,19 @@ impl Bus for NatsBus {
             Some(dead_letter) => dead_letter.delete().await,
             None => Ok(false),
         }
+    }
+
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError> {
+        self.server.lag(durable).await
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        self.retention
+    }
+
+    async fn delete_old_events(&self, _: &[Durable]) -> Result<(), BusError> {
+        // The server does.
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), BusError> {

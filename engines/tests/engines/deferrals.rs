@@ -155,6 +155,18 @@ impl Bus for MemoryBus {
         Ok(false)
     }
 
+    async fn lag(&self, _: Durable) -> Result<Duration, BusError> {
+        Ok(Duration::ZERO)
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
+
+    async fn delete_old_events(&self, _: &[Durable]) -> Result<(), BusError> {
+        Ok(())
+    }
+
     async fn ping(&self) -> Result<(), BusError> {
         Ok(())
     }

@@ -2,10 +2,12 @@
 
 mod deferrals;
 mod listeners;
+mod log;
 mod mongo;
 mod nats;
 mod redis;
 mod relay;
+mod service;
 mod sqlite;
 
 mod store {

@@ -1,6 +1,7 @@
 //! The bus on SQLite: an append-only log of events, and the progress of each durable.
 //!
-//! The log keeps every event, so that a new service catches up on history. A durable's *position* is a sequence number
+//! The log keeps each event for the configured time, so that a new service catches up on history, and longer if a durable
+//! has not passed it. A durable's *position* is a sequence number
 //! up to which every event is settled or listed in the table `unsettled`. Events to retry are listed there, so they do
 //! not hold up the position, and a restart repeats little.
 //!
@@ -9,15 +10,19 @@
 
 mod history;
 mod progress;
+mod retention;
+mod schema;
 mod subscription;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
+use common::clock::{Clock, SystemClock, Timestamp};
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
 use futures_util::stream::{self, BoxStream};
@@ -27,32 +32,16 @@ use tokio::sync::watch;
 use crate::sqlite::columns::message;
 use crate::sqlite::file::SqliteFile;
 use progress::Progress;
+use retention::oldest_unhandled;
+use schema::{SCHEMA, migrate};
 use subscription::{Consumer, SqliteSubscription};
-
-const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS events (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        message_id TEXT NOT NULL UNIQUE,
-        subject TEXT NOT NULL,
-        payload TEXT NOT NULL,
-        traceparent TEXT
-    ) STRICT;
-    CREATE INDEX IF NOT EXISTS events_by_subject ON events (subject, seq);
-    CREATE TABLE IF NOT EXISTS durables (
-        name TEXT PRIMARY KEY, position INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS unsettled (
-        durable TEXT NOT NULL, seq INTEGER NOT NULL, attempts INTEGER NOT NULL, PRIMARY KEY (durable, seq)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS replayed ON unsettled (durable) WHERE attempts = 0;
-    CREATE TABLE IF NOT EXISTS dead_letters (
-        durable TEXT NOT NULL, seq INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
-        PRIMARY KEY (seq, durable)
-    ) STRICT, WITHOUT ROWID;";
 
 /// A bus in one SQLite file.
 pub struct SqliteBus {
+    path: PathBuf,
     file: SqliteFile,
+    clock: Arc<dyn Clock>,
+    retention: Option<Duration>,
     /// Notifies readers of new events.
     arrivals: HashMap<Subject, watch::Sender<()>>,
     consumers: Mutex<HashMap<&'static str, Arc<Consumer>>>,
@@ -60,10 +49,19 @@ pub struct SqliteBus {
 }
 
 impl SqliteBus {
-    /// Opens or creates the file.
+    /// Opens or creates the file. Keeps all events.
     pub fn open(path: &Path) -> Result<Self, BusError> {
+        Self::open_with(path, Arc::new(SystemClock), None)
+    }
+
+    /// Opens or creates the file. The clock dates events, which are kept for the time of `retention`, or all of them.
+    pub fn open_with(path: &Path, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Result<Self, BusError> {
+        migrate(path, clock.now()).map_err(BusError::unavailable)?;
         Ok(Self {
+            path: path.to_owned(),
             file: SqliteFile::open(path, SCHEMA)?,
+            clock,
+            retention,
             arrivals: Subject::ALL.into_iter().map(|subject| (subject, watch::Sender::new(()))).collect(),
             consumers: Mutex::default(),
             next_reader: AtomicU64::new(0),
@@ -92,14 +90,15 @@ impl Publisher for SqliteBus {
     async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError> {
         let Some(last) = messages.last().map(|last| last.id.clone()) else { return Ok(None) };
         let subjects: BTreeSet<Subject> = messages.iter().map(|message| message.subject).collect();
-        let messages = messages.to_vec();
+        let (messages, now) = (messages.to_vec(), self.clock.now().as_millis());
         let append = move |db: &Connection| {
             let mut insert = db.prepare_cached(
-                "INSERT OR IGNORE INTO events (message_id, subject, payload, traceparent) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR IGNORE INTO events (message_id, subject, payload, traceparent, stored_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?;
             for Message { id, subject, payload, traceparent } in &messages {
                 let traceparent = traceparent.as_ref().map(TraceParent::to_string);
-                insert.execute(params![id, subject.as_str(), payload, traceparent])?;
+                insert.execute(params![id, subject.as_str(), payload, traceparent, now])?;
             }
             // It may have been published before.
             let position = "SELECT seq FROM events WHERE message_id = ?1";
@@ -148,8 +147,7 @@ impl Bus for SqliteBus {
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         let Some((after, listener)) = after.map_or(Some((0, "")), parse_id) else { return Ok(Vec::new()) };
         let sql = "SELECT message_id, subject, payload, traceparent, durable, reason, attempts, seq
-                   FROM dead_letters JOIN events USING (seq)
-                   WHERE (seq, durable) > (?1, ?2) ORDER BY seq, durable LIMIT ?3";
+                   FROM dead_letters WHERE (seq, durable) > (?1, ?2) ORDER BY seq, durable LIMIT ?3";
         Ok(self.file.read(|db| {
             let dead_letter = |row: &Row<'_>| {
                 let (seq, listener): (i64, String) = (row.get(7)?, row.get(4)?);
@@ -167,14 +165,10 @@ impl Bus for SqliteBus {
 
     async fn replay_dead_letter(&self, id: &str) -> Result<bool, BusError> {
         let Some((seq, listener)) = parse_id(id) else { return Ok(false) };
-        let durable = listener.to_owned();
+        let (durable, now) = (listener.to_owned(), self.clock.now());
         let redeliver = move |db: &Connection| {
-            let found = remove_dead_letter(db, seq, &durable)?;
-            if found {
-                let sql = "INSERT OR IGNORE INTO unsettled (durable, seq, attempts) VALUES (?1, ?2, 0)";
-                db.execute(sql, params![durable, seq])?;
-            }
-            Ok(found)
+            redeliver(db, seq, &durable, now)?;
+            remove_dead_letter(db, seq, &durable)
         };
         let found = self.file.write(redeliver).await?;
         if let Some(consumer) = self.consumers().get(listener) {
@@ -189,6 +183,22 @@ impl Bus for SqliteBus {
         Ok(self.file.write(move |db| remove_dead_letter(db, seq, &listener)).await?)
     }
 
+    async fn lag(&self, durable: Durable) -> Result<Duration, BusError> {
+        let stored_at = self.file.read(|db| oldest_unhandled(db, durable))?;
+        Ok(stored_at.map_or(Duration::ZERO, |stored_at| self.clock.now().since(stored_at)))
+    }
+
+    fn retention(&self) -> Option<Duration> {
+        self.retention
+    }
+
+    async fn delete_old_events(&self, durables: &[Durable]) -> Result<(), BusError> {
+        let Some(retention) = self.retention else { return Ok(()) };
+        let before = self.clock.now().minus(retention);
+        retention::delete_old_events(&self.file, before).await?;
+        retention::report_unread(&self.file, &self.path, before, durables)
+    }
+
     async fn ping(&self) -> Result<(), BusError> {
         Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
     }
@@ -198,6 +208,19 @@ impl Bus for SqliteBus {
 fn parse_id(id: &str) -> Option<(i64, &str)> {
     let (seq, listener) = id.split_once('/')?;
     Some((seq.parse().ok()?, listener))
+}
+
+/// Lists a dead letter's event for redelivery. If the event was deleted, stores it again.
+fn redeliver(db: &Connection, seq: i64, durable: &str, now: Timestamp) -> rusqlite::Result<()> {
+    let restore = "INSERT OR IGNORE INTO events (seq, message_id, subject, payload, traceparent, stored_at)
+                   SELECT seq, message_id, subject, payload, traceparent, ?3 FROM dead_letters
+                   WHERE seq = ?1 AND durable = ?2";
+    db.execute(restore, params![seq, durable, now.as_millis()])?;
+    // Not by its number: after it was deleted, the event may have been published again.
+    let list = "INSERT OR IGNORE INTO unsettled (durable, seq, attempts)
+                SELECT ?2, events.seq, 0 FROM events JOIN dead_letters USING (message_id)
+                WHERE dead_letters.seq = ?1 AND durable = ?2";
+    db.execute(list, params![seq, durable]).map(|_| ())
 }
 
 /// Returns false if there is none.

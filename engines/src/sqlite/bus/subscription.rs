@@ -122,7 +122,9 @@ impl SqliteSubscription {
         let durable = self.consumer.durable.name;
         let store = move |db: &Connection| {
             db.execute(
-                "INSERT OR IGNORE INTO dead_letters (durable, seq, attempts, reason) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR IGNORE INTO dead_letters
+                     (durable, seq, attempts, reason, message_id, subject, payload, traceparent)
+                 SELECT ?1, ?2, ?3, ?4, message_id, subject, payload, traceparent FROM events WHERE seq = ?2",
                 params![durable, seq, attempt, reason],
             )?;
             delete_unsettled(db, durable, seq)

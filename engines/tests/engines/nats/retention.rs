@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use common::bus::{Bus, HistoryStart, Publisher, Verdict};
-use common::events::Subject;
+use common::bus::{Bus, Publisher, Verdict};
 use engines::nats::{NatsBus, NatsConfig};
-use futures_util::TryStreamExt;
-use testing::contract::bus::fixture::{TICKETS, messages, number, take, take_one};
+use testing::contract::bus::fixture::{TICKETS, history, messages, number, take, take_one};
 use testing::servers::{NATS, Server};
 use testing::wait_until;
 
@@ -38,11 +36,7 @@ async fn a_durable_that_is_behind_skips_events_that_are_gone_and_keeps_dead_lett
     let held = take(&*reader, 10).await;
     reader.settle(&held[0], Verdict::Retry(Duration::ZERO)).await.unwrap();
     drop(reader);
-    let history = async || {
-        let pages = bus.history(&[Subject::OrderCreated], HistoryStart::After(0));
-        pages.try_concat().await.unwrap().is_empty().then_some(())
-    };
-    wait_until("the events to be deleted", history).await;
+    wait_until("the events to be deleted", async || history(&bus).await.is_empty().then_some(())).await;
 
     bus.publish(&messages(100..101)).await.unwrap();
     let reader = bus.subscribe(TICKETS).await.unwrap();

@@ -4,8 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::bus::{Bus, Delivery, Durable, Subscription, Verdict};
+use common::bus::{Bus, Delivery, Durable, HistoryStart, Page, Subscription, Verdict};
 use common::events::{Message, Subject};
+
+use futures_util::TryStreamExt;
 
 use crate::contract::harness::Data;
 use crate::wait::soon;
@@ -88,4 +90,11 @@ pub(super) async fn reject(reader: &dyn Subscription, count: usize) {
     for delivery in take(reader, count).await {
         settle(reader, &delivery, Verdict::Reject("never".into())).await;
     }
+}
+
+/// Every [`message`] that the stream has.
+pub async fn history(bus: &dyn Bus) -> Vec<Message> {
+    let pages = bus.history(&[Subject::OrderCreated], HistoryStart::After(0));
+    let all: Page = pages.try_concat().await.expect("history");
+    all.into_iter().map(|(_, message)| message).collect()
 }

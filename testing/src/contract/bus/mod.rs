@@ -4,6 +4,7 @@ pub mod dead_letters;
 pub mod delivery;
 pub mod fixture;
 pub mod history;
+pub mod lag;
 pub mod readers;
 pub mod restarts;
 pub mod retries;
@@ -46,6 +47,9 @@ macro_rules! bus_contract {
             $crate::contract::bus::history {
                 history_is_read_to_its_end_in_order
                 history_may_be_empty
+            }
+            $crate::contract::bus::lag {
+                lag_is_the_age_of_the_oldest_event_that_is_not_handled
             }
             $crate::contract::bus::readers {
                 readers_of_a_durable_share_its_messages
