@@ -14,41 +14,11 @@ use crate::bus::{BusError, Publisher};
 use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::events::Message;
-use crate::store::{Document, Entity, Schema, Store, StoreError};
+use crate::records::Records;
+use crate::store::{Document, Store, StoreError};
 
 /// How many records to read and publish at once.
 const PAGE: usize = 100;
-
-/// An entity whose owner announces its changes.
-pub trait Announced: Entity {
-    /// The events that tell a service everything about the entity, even if it has never heard of it.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Serialise`] if an event cannot be represented as JSON.
-    fn announce(&self) -> Result<Vec<Message>, StoreError>;
-}
-
-/// The records of one type that a service owns and announces.
-#[derive(Clone, Copy, Debug)]
-pub struct Records {
-    /// Their collection.
-    pub schema: &'static Schema,
-    announce: fn(&Document) -> Result<Vec<Message>, StoreError>,
-}
-
-impl Records {
-    /// The records of the type `T`.
-    pub const fn of<T: Announced>() -> Self {
-        Self { schema: T::SCHEMA, announce: announce::<T> }
-    }
-}
-
-fn announce<T: Announced>(document: &Document) -> Result<Vec<Message>, StoreError> {
-    let entity = serde_json::from_str::<T>(&document.body);
-    let entity = entity.map_err(|error| StoreError::corrupt(T::SCHEMA, &document.id, error))?;
-    entity.announce()
-}
 
 /// The error of republishing. What was published before it does no harm: republish again.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +104,7 @@ impl Republisher<'_> {
 
     /// The events of a record, with ids that the bus does not know.
     fn messages(&self, document: &Document) -> Result<Vec<Message>, StoreError> {
-        let mut messages = (self.records.announce)(document)?;
+        let mut messages = self.records.announce(document)?;
         for message in &mut messages {
             message.id += &format!("/{}", self.epoch.as_millis());
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use common::clock::Timestamp;
 use common::events::{
     Message, OrderCancelled, OrderCompleted, OrderCreated, OrderRecord, OrderStatus, OrderUpdated, OrderedTicket,
+    Subject,
 };
 use common::ids::{OrderId, TicketId, UserId};
-use common::republish::Announced;
+use common::records::Announced;
 use common::store::{Entity, Index, IndexKind, Schema, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +66,9 @@ impl Entity for Order {
 }
 
 impl Announced for Order {
+    const SUBJECTS: &'static [Subject] =
+        &[Subject::OrderCreated, Subject::OrderUpdated, Subject::OrderCancelled, Subject::OrderCompleted];
+
     /// A live order is announced as new first, because that reserves its ticket.
     fn announce(&self) -> Result<Vec<Message>, StoreError> {
         let placed = OrderRecord { version: 0, status: OrderStatus::Created, ..self.record() };
@@ -75,6 +79,28 @@ impl Announced for Order {
             OrderStatus::Complete => vec![placed, Message::new(&OrderCompleted(self.record()))?],
             OrderStatus::Cancelled => vec![Message::new(&OrderCancelled(self.record()))?],
         })
+    }
+
+    fn restore(event: &Message, stored: Option<Self>) -> Result<Option<Self>, StoreError> {
+        let OrderRecord { id, version, status, user_id, expires_at, ticket } = event.parse()?;
+        let OrderedTicket { id: ticket_id, price } = ticket;
+        // Events do not carry the title.
+        let lost = || TicketCopy { id: ticket_id, version: 0, title: format!("Ticket {ticket_id}"), price };
+        let (is_live, is_open) = match status {
+            OrderStatus::Created | OrderStatus::AwaitingPayment => (true, true),
+            OrderStatus::Complete => (true, false),
+            OrderStatus::Cancelled => (false, false),
+        };
+        Ok(Some(Self {
+            id,
+            version,
+            user_id,
+            status,
+            expires_at,
+            ticket: stored.map_or_else(lost, |stored| stored.ticket),
+            live_ticket_id: is_live.then_some(ticket_id),
+            open: is_open.then_some(Open::Yes),
+        }))
     }
 }
 

@@ -15,7 +15,8 @@ use common::clock::Timestamp;
 use common::events::{Event, Message, Subject};
 use common::http::with_middleware;
 use common::listener::{ListenError, RegisteredListener};
-use common::republish::{Records, Republisher};
+use common::records::Records;
+use common::republish::Republisher;
 use common::service::{Service, Worker};
 use common::store::Database;
 

@@ -16,7 +16,7 @@ use axum::extract::FromRef;
 use axum::routing::get;
 use common::clock::Clock;
 use common::listener::Listeners;
-use common::republish::Records;
+use common::records::Records;
 use common::service::Service;
 use common::session::Sessions;
 use common::store::{Collection, Database, Entity, Schema};

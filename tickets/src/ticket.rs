@@ -1,9 +1,9 @@
 //! Tickets and their rules.
 
-use common::events::{Message, TicketCreated, TicketUpdated};
+use common::events::{Message, Subject, TicketCreated, TicketUpdated};
 use common::ids::{OrderId, TicketId, UserId};
 use common::money::Money;
-use common::republish::Announced;
+use common::records::Announced;
 use common::store::{Entity, Index, IndexKind, Schema, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -42,9 +42,17 @@ impl Entity for Ticket {
 }
 
 impl Announced for Ticket {
+    const SUBJECTS: &'static [Subject] = &[Subject::TicketCreated, Subject::TicketUpdated];
+
     fn announce(&self) -> Result<Vec<Message>, StoreError> {
         let message = if self.version == 0 { Message::new(&self.created()) } else { Message::new(&self.updated()) };
         Ok(vec![message?])
+    }
+
+    fn restore(event: &Message, _stored: Option<Self>) -> Result<Option<Self>, StoreError> {
+        // A `ticket:created` is a `ticket:updated` of a ticket that is not reserved.
+        let TicketUpdated { id, version, title, price, user_id, order_id } = event.parse()?;
+        Ok(Some(Self { id, version, title: Title(title), price, user_id, order_id }))
     }
 }
 

@@ -1,3 +1,5 @@
+use serde::de::DeserializeOwned;
+
 use super::{Event, Subject};
 use crate::trace::TraceParent;
 
@@ -28,6 +30,20 @@ impl Message {
             payload: serde_json::to_string(event)?,
             traceparent: TraceParent::current(),
         })
+    }
+
+    /// The id of the record that the event is about.
+    pub(crate) fn record_id(&self) -> Option<&str> {
+        self.id.split('/').nth(1)
+    }
+
+    /// Reads the payload.
+    ///
+    /// # Errors
+    ///
+    /// If it is not a `T` as JSON.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.payload)
     }
 }
 

@@ -193,11 +193,7 @@ impl<T: Entity> Collection<T> {
         let announced = message.is_some();
         let put = Put {
             schema: T::SCHEMA,
-            document: Document {
-                id: entity.id().to_string(),
-                version: entity.version(),
-                body: serde_json::to_string(entity)?,
-            },
+            document: to_document(entity)?,
             expect,
             events: message.into_iter().collect(),
             at: self.database.clock.now(),
@@ -210,6 +206,12 @@ impl<T: Entity> Collection<T> {
     }
 }
 
-fn parse<T: Entity>(document: &Document) -> Result<T, StoreError> {
+/// The document of an entity.
+pub(crate) fn to_document<T: Entity>(entity: &T) -> Result<Document, StoreError> {
+    Ok(Document { id: entity.id().to_string(), version: entity.version(), body: serde_json::to_string(entity)? })
+}
+
+/// The entity in a document.
+pub(crate) fn parse<T: Entity>(document: &Document) -> Result<T, StoreError> {
     serde_json::from_str(&document.body).map_err(|error| StoreError::corrupt(T::SCHEMA, &document.id, error))
 }

@@ -13,6 +13,7 @@ use crate::error::BoxError;
 use crate::events::Message;
 
 pub use collection::{Collection, Database, Entity, Query};
+pub(crate) use collection::{parse, to_document};
 pub use schema::{Index, IndexKind, Schema, SchemaMismatch};
 
 /// A document as the port sees it.

@@ -6,11 +6,11 @@ mod status;
 
 use common::clock::Timestamp;
 use common::events::{
-    Announcement, Message, OrderStatus, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending,
+    Announcement, Message, OrderStatus, PaymentCreated, PaymentFailed, PaymentFailure, PaymentPending, Subject,
 };
 use common::ids::{OrderId, PaymentId, UserId};
 use common::money::Money;
-use common::republish::Announced;
+use common::records::Announced;
 use common::store::{Entity, Index, IndexKind, Schema, StoreError};
 use serde::{Deserialize, Serialize};
 
@@ -134,6 +134,8 @@ impl Entity for Payment {
 }
 
 impl Announced for Payment {
+    const SUBJECTS: &'static [Subject] = &[Subject::PaymentCreated, Subject::PaymentPending, Subject::PaymentFailed];
+
     fn announce(&self) -> Result<Vec<Message>, StoreError> {
         use PaymentStatus as S;
         let created = || self.stripe_id.clone().map_or(PaymentEvent::None, |intent| self.created(intent));
@@ -150,6 +152,11 @@ impl Announced for Payment {
             }
         };
         Ok(event.into_message()?.into_iter().collect())
+    }
+
+    /// The events do not carry the state. What Stripe holds for an unknown payment is found by the audit.
+    fn restore(_event: &Message, _stored: Option<Self>) -> Result<Option<Self>, StoreError> {
+        Ok(None)
     }
 }
 

@@ -1,0 +1,105 @@
+//! Recovery: restores a database that is older than its events.
+//!
+//! Other services have acted on whatever an owner has announced. So if a database was restored from an older copy, its
+//! service would contradict what it has said before: it would sell a sold ticket again, or announce a second version 4
+//! that everybody ignores. At its start a service therefore reads its own events that follow the last position it has
+//! noted in the database, and stores each state that is newer than the one it has.
+//!
+//! Copies of other services' records are not restored here: their owners [republish](crate::republish) them.
+
+use futures_util::TryStreamExt;
+use tracing::{error, warn};
+
+use crate::bus::{Bus, BusError, HistoryStart};
+use crate::clock::Timestamp;
+use crate::error::chain;
+use crate::events::Message;
+use crate::records::Records;
+use crate::store::{Expect, Put, Store, StoreError};
+
+/// The error of a recovery.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoveryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+/// What an event means for the database.
+enum Outcome {
+    /// The database knows that state or a newer one.
+    Known,
+    /// The state was stored.
+    Restored,
+    /// A record that is not restored yet is in the way.
+    Blocked,
+    /// The record is missing, and its events do not say enough to restore it.
+    Missing,
+}
+
+pub(crate) struct Recovery<'a> {
+    pub(crate) service: &'static str,
+    pub(crate) store: &'a dyn Store,
+    pub(crate) bus: &'a dyn Bus,
+    pub(crate) records: Records,
+    pub(crate) now: Timestamp,
+}
+
+impl Recovery<'_> {
+    /// Stores each state that was announced after this position of the bus and is not in the database.
+    pub(crate) async fn run(&self, after: u64) -> Result<(), RecoveryError> {
+        let mut pages = self.bus.history(self.records.subjects, HistoryStart::After(after));
+        let (mut restored, mut blocked) = (0, Vec::new());
+        while let Some(page) = pages.try_next().await? {
+            for (_, event) in page {
+                match self.restore(&event).await? {
+                    Outcome::Known | Outcome::Missing => {}
+                    Outcome::Restored => restored += 1,
+                    Outcome::Blocked => blocked.push(event),
+                }
+            }
+        }
+        for event in blocked {
+            restored += u32::from(matches!(self.restore(&event).await?, Outcome::Restored));
+        }
+        if restored > 0 {
+            let service = self.service;
+            warn!(
+                service,
+                restored,
+                "the database was older than its events and is restored from them; republish the records of the other \
+                 services that this one reads"
+            );
+        }
+        Ok(())
+    }
+
+    async fn restore(&self, event: &Message) -> Result<Outcome, StoreError> {
+        let Some(id) = event.record_id() else { return Ok(Outcome::Known) };
+        let schema = self.records.schema;
+        let stored = self.store.get(schema, id).await?;
+        let restored = match self.records.restore(event, stored.as_ref()) {
+            Ok(restored) => restored,
+            Err(error) => {
+                warn!(id = event.id, error = chain(&error), "skipped an invalid event");
+                return Ok(Outcome::Known);
+            }
+        };
+        let Some(document) = restored else {
+            if stored.is_some() {
+                return Ok(Outcome::Known);
+            }
+            error!(service = self.service, id = event.id, "announced a record that the database does not have");
+            return Ok(Outcome::Missing);
+        };
+        let expect = stored.map_or(Expect::Absent, |stored| Expect::Version(stored.version));
+        match self.store.put(Put { schema, document, expect, events: Vec::new(), at: self.now }).await {
+            Ok(_) => Ok(Outcome::Restored),
+            // Another replica restores it as well.
+            Err(StoreError::Conflict) => Ok(Outcome::Known),
+            Err(StoreError::Duplicate(_)) => Ok(Outcome::Blocked),
+            Err(error) => Err(error),
+        }
+    }
+}
