@@ -1,9 +1,10 @@
 //! Reading and writing documents.
 
 use async_trait::async_trait;
-use common::store::{Document, Expect, Find, Index, IndexKind, Put, Schema, Store, StoreError, Unpublished};
+use common::store::{Document, Expect, Find, Index, IndexKind, Outbox, Put, Schema, Store, StoreError, Unpublished};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document as Stored, doc};
 use mongodb::options::Hint;
 
@@ -11,7 +12,7 @@ use super::body::{OUTBOX, from_stored, object_id, to_equal, to_stored, version};
 use super::call::{limit, with_timeout};
 use super::database::MongoStore;
 use super::error::CallError;
-use super::outbox::to_entry;
+use super::outbox::{to_entry, token};
 
 #[async_trait]
 impl Store for MongoStore {
@@ -58,26 +59,24 @@ impl Store for MongoStore {
         .await
     }
 
-    async fn put(&self, put: Put) -> Result<(), StoreError> {
-        let collection = self.collection(put.schema);
-        let mut stored = to_stored(put.schema, &put.document)?;
-        let events: Vec<Stored> = put.events.iter().map(|event| to_entry(event, put.at)).collect();
+    async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
+        let Put { schema, document, expect, events, at } = put;
+        let collection = self.collection(schema);
+        let stored = to_stored(schema, &document)?;
+        let entries: Vec<Stored> = events.iter().map(|event| to_entry(event, at)).collect();
         with_timeout(self.timeout, async move {
-            match put.expect {
-                Expect::Absent => {
-                    if !events.is_empty() {
-                        stored.insert(OUTBOX, events);
-                    }
-                    collection.insert_one(stored).await?;
-                    Ok(())
-                }
-                Expect::Version(expected) => replace(&collection, put.schema, stored, expected, events).await,
+            match expect {
+                Expect::Absent => drop(collection.insert_one(with_outbox(stored, entries)).await?),
+                Expect::Version(expected) => replace(&collection, schema, stored, expected, entries).await?,
             }
+            Ok(())
         })
-        .await
+        .await?;
+        let token = token(schema, &document.id);
+        Ok(events.into_iter().map(|message| Unpublished { token: token.clone(), message, since: at }).collect())
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError> {
+    async fn unpublished(&self, limit: usize) -> Result<Outbox, StoreError> {
         self.read_outboxes(limit).await
     }
 
@@ -104,15 +103,36 @@ fn usable_index(schema: &Schema, query: &Find) -> Option<&'static Index> {
     (index.kind != IndexKind::Unique || !looks_for_absence).then_some(index)
 }
 
+/// Adds the outbox, which is absent while it is empty.
+fn with_outbox(mut stored: Stored, entries: Vec<Stored>) -> Stored {
+    if !entries.is_empty() {
+        stored.insert(OUTBOX, entries);
+    }
+    stored
+}
+
 /// Replaces a document if it is in the expected version.
 async fn replace(
     collection: &Collection<Stored>,
     schema: &'static Schema,
+    stored: Stored,
+    expected: u64,
+    entries: Vec<Stored>,
+) -> Result<(), CallError> {
+    let Some(Bson::ObjectId(id)) = stored.get("_id").cloned() else { return Err(StoreError::Conflict.into()) };
+    update(collection, schema, id, stored, expected, entries).await
+}
+
+/// Replaces the fields of a document but keeps what is in its outbox.
+async fn update(
+    collection: &Collection<Stored>,
+    schema: &'static Schema,
+    id: ObjectId,
     mut stored: Stored,
     expected: u64,
-    events: Vec<Stored>,
+    entries: Vec<Stored>,
 ) -> Result<(), CallError> {
-    let Some(Bson::ObjectId(id)) = stored.remove("_id") else { return Err(StoreError::Conflict.into()) };
+    stored.remove("_id");
     let found = collection.find_one(doc! { "_id": id }).projection(doc! { OUTBOX: 0 }).await?;
     let Some(before) = found else { return Err(StoreError::Conflict.into()) };
     if version(&before).map_err(|why| StoreError::corrupt(schema, &id.to_hex(), why))? != expected {
@@ -125,8 +145,8 @@ async fn replace(
     if !removed.is_empty() {
         change.insert("$unset", removed);
     }
-    if !events.is_empty() {
-        change.insert("$push", doc! { OUTBOX: { "$each": events } });
+    if !entries.is_empty() {
+        change.insert("$push", doc! { OUTBOX: { "$each": entries } });
     }
     let unchanged = doc! { "_id": id, "version": before.get("version") };
     let updated = collection.update_one(unchanged, change).await?;

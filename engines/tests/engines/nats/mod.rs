@@ -6,4 +6,4 @@ mod foreign;
 mod outages;
 mod streams;
 
-pub(crate) use fixture::bus;
+pub(crate) use fixture::{bus, connect};
