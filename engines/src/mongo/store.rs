@@ -120,6 +120,12 @@ async fn replace(
     entries: Vec<Stored>,
 ) -> Result<(), CallError> {
     let Some(Bson::ObjectId(id)) = stored.get("_id").cloned() else { return Err(StoreError::Conflict.into()) };
+    let expected_version = i64::try_from(expected).map_err(|_| StoreError::Conflict)?;
+    let without_outbox = doc! { "_id": id, "version": expected_version, OUTBOX: { "$exists": false } };
+    let whole = with_outbox(stored.clone(), entries.clone());
+    if collection.replace_one(without_outbox, whole).await?.matched_count == 1 {
+        return Ok(());
+    }
     update(collection, schema, id, stored, expected, entries).await
 }
 
