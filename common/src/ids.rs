@@ -159,6 +159,8 @@ record_ids! {
     PaymentId;
     /// The id under which payments stores a webhook event of Stripe.
     WebhookId;
+    /// The id of what the relays of a service know in common.
+    RelayId;
     /// The id of a PaymentIntent in the Stripe simulator, which prefixes it with `pi_`.
     IntentId;
 }

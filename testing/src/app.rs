@@ -95,7 +95,7 @@ impl TestApp {
     /// Empties the outbox and returns the subjects and payloads that the relay would publish, in their order.
     pub async fn published(&self) -> Vec<(Subject, Value)> {
         let store = self.database.as_ref().expect("a database").store();
-        let events = store.unpublished(1000).await.expect("the outbox");
+        let events = store.unpublished(1000).await.expect("the outbox").events;
         store.published(&events).await.expect("the outbox");
         events.iter().map(|event| subject_and_payload(&event.message)).collect()
     }

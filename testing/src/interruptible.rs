@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
 use common::events::{Message, Subject};
 
-/// A bus that refuses to publish while it is interrupted. Reading is not affected.
+/// A bus that refuses to publish while it is interrupted, and messages that a test names. Reading is not affected.
 pub struct InterruptibleBus {
     bus: Arc<dyn Bus>,
     state: watch::Sender<State>,
@@ -20,6 +20,8 @@ pub struct InterruptibleBus {
 struct State {
     interrupted: bool,
     refused: u64,
+    /// The id of a message to refuse.
+    unacceptable: Option<String>,
 }
 
 impl InterruptibleBus {
@@ -30,12 +32,17 @@ impl InterruptibleBus {
 
     /// Starts to refuse, and counts refusals from zero again.
     pub fn interrupt(&self) {
-        self.state.send_modify(|state| *state = State { interrupted: true, refused: 0 });
+        self.state.send_modify(|state| (state.interrupted, state.refused) = (true, 0));
     }
 
     /// Ends the interruption.
     pub fn resume(&self) {
         self.state.send_modify(|state| state.interrupted = false);
+    }
+
+    /// Refuses this message from now on, with all that are published at once with it. `None` accepts every message.
+    pub fn refuse(&self, id: Option<String>) {
+        self.state.send_modify(|state| state.unacceptable = id);
     }
 
     /// Waits until the current interruption has refused to publish `times` times.
@@ -50,11 +57,12 @@ impl InterruptibleBus {
 impl Publisher for InterruptibleBus {
     async fn publish(&self, messages: &[Message]) -> Result<Option<Receipt>, BusError> {
         let refuse = |state: &mut State| {
+            let is_unacceptable = messages.iter().any(|message| Some(&message.id) == state.unacceptable.as_ref());
             state.refused += u64::from(state.interrupted);
-            state.interrupted
+            state.interrupted || is_unacceptable
         };
         if self.state.send_if_modified(refuse) {
-            return Err(BusError::unavailable("interrupted by the test"));
+            return Err(BusError::unavailable("refused by the test"));
         }
         self.bus.publish(messages).await
     }

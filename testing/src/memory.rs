@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use common::clock::Timestamp;
-use common::store::{Document, Expect, Find, IndexKind, Put, Schema, Store, StoreError, Unpublished};
+use common::store::{Document, Expect, Find, IndexKind, Outbox, Put, Schema, Store, StoreError, Unpublished};
 use serde_json::Value;
 use tokio::task::yield_now;
 
@@ -64,7 +64,7 @@ impl MemoryStore {
 }
 
 impl Data {
-    fn write(&mut self, put: Put) -> Result<(), StoreError> {
+    fn write(&mut self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
         let Put { schema, document, expect, events, at } = put;
         let fields: Value = serde_json::from_str(&document.body)?;
         let collection = self.collections.entry(schema.collection).or_default();
@@ -87,12 +87,14 @@ impl Data {
             }
         }
         collection.insert(document.id.clone(), Stored { document, fields, written_at: at });
+        let mut announced = Vec::new();
         for message in events {
             self.events += 1;
             let event = Unpublished { token: self.events.to_string(), message, since: at };
-            self.outbox.insert(self.events, event);
+            self.outbox.insert(self.events, event.clone());
+            announced.push(event);
         }
-        Ok(())
+        Ok(announced)
     }
 }
 
@@ -132,7 +134,7 @@ impl Store for MemoryStore {
         Ok(self.data().await.collections.get(schema.collection).map_or(0, BTreeMap::len) as u64)
     }
 
-    async fn put(&self, put: Put) -> Result<(), StoreError> {
+    async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
         let mut data = self.data().await;
         let fault = self.pace.write();
         if fault == WriteFault::Lost {
@@ -142,8 +144,9 @@ impl Store for MemoryStore {
         if fault == WriteFault::ResponseLost { Err(StoreError::unavailable("the response was lost")) } else { written }
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError> {
-        Ok(self.data().await.outbox.values().take(limit).cloned().collect())
+    async fn unpublished(&self, limit: usize) -> Result<Outbox, StoreError> {
+        let events = self.data().await.outbox.values().take(limit).cloned().collect();
+        Ok(Outbox { events, invalid: Vec::new() })
     }
 
     async fn published(&self, events: &[Unpublished]) -> Result<(), StoreError> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Notify;
 
+use super::handover::Handover;
 use super::{Document, Expect, Find, Put, Schema, Store, StoreError};
 use crate::clock::{Clock, Timestamp};
 use crate::events::Announcement;
@@ -32,13 +32,13 @@ pub trait Entity: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub struct Database {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    outbox_filled: Arc<Notify>,
+    handover: Arc<Handover>,
 }
 
 impl Database {
     /// Creates a database on this engine.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, outbox_filled: Arc::default() }
+        Self { store, clock, handover: Arc::default() }
     }
 
     /// The collection of a domain type.
@@ -56,9 +56,9 @@ impl Database {
         &self.clock
     }
 
-    /// Notified after each write that adds an event to the outbox.
-    pub fn outbox_filled(&self) -> &Notify {
-        &self.outbox_filled
+    /// The stored events on their way to the relay.
+    pub(crate) fn handover(&self) -> &Handover {
+        &self.handover
     }
 }
 
@@ -190,7 +190,6 @@ impl<T: Entity> Collection<T> {
 
     async fn put(&self, entity: &T, expect: Expect, event: impl Announcement) -> Result<(), StoreError> {
         let message = event.into_message()?;
-        let announced = message.is_some();
         let put = Put {
             schema: T::SCHEMA,
             document: to_document(entity)?,
@@ -198,10 +197,12 @@ impl<T: Entity> Collection<T> {
             events: message.into_iter().collect(),
             at: self.database.clock.now(),
         };
-        self.database.store.put(put).await?;
-        if announced {
-            self.database.outbox_filled.notify_one();
+        let announces = !put.events.is_empty();
+        let stored = self.database.store.put(put).await;
+        if announces && matches!(stored, Err(StoreError::Unavailable(_))) {
+            self.database.handover.note_unknown();
         }
+        self.database.handover.offer(stored?);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! [`Store`] is the port. Services use the typed [`Collection`] handles of a [`Database`].
 
 mod collection;
+mod handover;
 mod schema;
 
 use async_trait::async_trait;
@@ -74,6 +75,24 @@ pub struct Unpublished {
     pub since: Timestamp,
 }
 
+/// The oldest entries of an outbox.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The events, oldest first and those of one document in order.
+    pub events: Vec<Unpublished>,
+    /// The entries that are not events that this version knows.
+    pub invalid: Vec<InvalidEntry>,
+}
+
+/// An entry of the outbox that is not an event that this version knows: a newer version stored it, or it was edited.
+#[derive(Debug)]
+pub struct InvalidEntry {
+    /// Identifies the entry; chosen by the engine.
+    pub token: String,
+    /// What is wrong with it.
+    pub reason: BoxError,
+}
+
 /// The error of a store operation. A missing document is not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -136,22 +155,19 @@ pub trait Store: Send + Sync + 'static {
     /// Returns about how many documents a collection has.
     async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError>;
 
-    /// Writes a document and its events atomically and durably, if the stored state is the expected one.
+    /// Writes a document and its events atomically and durably, if the stored state is the expected one. Returns the
+    /// entries that it adds to the outbox.
     ///
     /// # Errors
     ///
     /// [`StoreError::Conflict`] if the stored state differs, [`StoreError::Duplicate`] if a unique index already
     /// contains the document's values.
-    async fn put(&self, put: Put) -> Result<(), StoreError>;
+    async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError>;
 
-    /// Returns at most `limit` events that are not yet reported as [`published`](Self::published), oldest first and
-    /// those of one document in order. The cost depends on the number of pending events, not on the size of the
+    /// Returns the oldest entries of the outbox, at most `limit`. These are the events that are not yet reported as
+    /// [`published`](Self::published), and invalid entries. The cost depends on their number, not on the size of the
     /// database.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Corrupt`] if an entry cannot be read, but only when no others are left to publish.
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError>;
+    async fn unpublished(&self, limit: usize) -> Result<Outbox, StoreError>;
 
     /// Deletes events from the outbox. Idempotent.
     async fn published(&self, events: &[Unpublished]) -> Result<(), StoreError>;

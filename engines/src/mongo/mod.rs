@@ -11,8 +11,9 @@
 //!
 //! - Only inserts and compare-and-set updates. No upserts, because compatible servers handle concurrent ones
 //!   incorrectly.
-//! - An update first reads which fields to remove. A pipeline update would save this read, but not every compatible
-//!   server supports one. Nothing can change in between: the update matches the version, and a version is immutable.
+//! - A document whose outbox is empty is replaced as a whole. Otherwise an update keeps the outbox, and first reads
+//!   which fields to remove; a pipeline update would save this read, but not every compatible server supports one.
+//!   Nothing can change in between: the update matches the version, and a version is immutable.
 //! - Writes are journaled by a majority; reads see only data held by a majority, so they never return an event that a
 //!   failover takes back. Reads go to the primary, so that a service reads its own writes.
 //! - Nothing is retried here. A write whose response is lost is

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use common::clock::Timestamp;
 use common::events::{Message, UnknownSubject};
-use common::store::{Schema, StoreError, Unpublished};
+use common::store::{InvalidEntry, Outbox, Schema, StoreError, Unpublished};
 use common::trace::TraceParent;
 use futures_util::TryStreamExt;
 use futures_util::future::try_join_all;
@@ -23,30 +23,27 @@ pub(super) const OUTBOX_INDEX: &str = "outbox_by_age";
 pub(super) const OUTBOX_AGE: &str = "outbox.at";
 
 impl MongoStore {
-    /// Reads unpublished events of all collections, oldest first.
-    ///
-    /// An unreadable outbox is an error only if there is nothing else to return, so it does not hold up other events.
-    pub(super) async fn read_outboxes(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError> {
+    /// Reads the oldest entries of all collections.
+    pub(super) async fn read_outboxes(&self, limit: usize) -> Result<Outbox, StoreError> {
+        // MongoDB reads 0 as no limit.
         if limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Outbox::default());
         }
         let reads: Vec<_> =
             self.schemas.iter().map(|schema| read_collection(self.collection(schema), schema, limit)).collect();
         let read = with_timeout(self.timeout, try_join_all(reads)).await?;
-
-        let (mut events, mut unreadable) = (Vec::new(), None);
-        for (waiting, error) in read {
-            events.extend(waiting);
-            unreadable = unreadable.or(error);
-        }
-        match unreadable {
-            Some(error) if events.is_empty() => return Err(error),
-            _ => {}
-        }
+        let mut entries: Vec<Entry> = read.into_iter().flatten().collect();
         // The sort is stable and ages do not decrease within a document, so its events stay in order.
-        events.sort_by_key(|(age, _)| *age);
-        events.truncate(limit);
-        Ok(events.into_iter().map(|(_, event)| event).collect())
+        entries.sort_by_key(|(age, _)| *age);
+        entries.truncate(limit);
+        let mut outbox = Outbox::default();
+        for (_, entry) in entries {
+            match entry {
+                Ok(event) => outbox.events.push(event),
+                Err(invalid) => outbox.invalid.push(invalid),
+            }
+        }
+        Ok(outbox)
     }
 
     /// Removes published events from the outboxes.
@@ -69,15 +66,15 @@ impl MongoStore {
     }
 }
 
-/// Events with the time to sort them by, and the error of the first unreadable outbox.
-type OutboxRead = (Vec<(Timestamp, Unpublished)>, Option<StoreError>);
+/// An entry of an outbox, with the time to sort it by.
+type Entry = (Timestamp, Result<Unpublished, InvalidEntry>);
 
-/// Reads the oldest unpublished events of a collection.
+/// Reads the oldest entries of a collection.
 async fn read_collection(
     collection: Collection<Stored>,
     schema: &'static Schema,
     max: usize,
-) -> Result<OutboxRead, CallError> {
+) -> Result<Vec<Entry>, CallError> {
     let waiting: Vec<Stored> = collection
         .find(doc! { OUTBOX_AGE: { "$exists": true } })
         .projection(doc! { OUTBOX: 1 })
@@ -88,32 +85,43 @@ async fn read_collection(
         .await?
         .try_collect()
         .await?;
-    let (mut events, mut unreadable) = (Vec::new(), None);
-    for stored in waiting {
-        if let Err(error) = read_outbox(schema, &stored, &mut events) {
-            unreadable.get_or_insert(error);
-        }
-    }
-    Ok((events, unreadable))
+    Ok(waiting.iter().flat_map(|stored| read_outbox(schema, stored)).collect())
 }
 
-/// Reads the events of a document up to the first invalid one, which later ones must not overtake.
-fn read_outbox(
-    schema: &'static Schema,
-    stored: &Stored,
-    events: &mut Vec<(Timestamp, Unpublished)>,
-) -> Result<(), StoreError> {
+/// Reads the entries of a document.
+fn read_outbox(schema: &'static Schema, stored: &Stored) -> Vec<Entry> {
+    let mut age = Timestamp::from_millis(i64::MIN);
+    let (id, entries) = match id_and_entries(schema, stored) {
+        Ok(found) => found,
+        Err(error) => {
+            let token = format!("{}/{:?}", schema.collection, stored.get("_id"));
+            return vec![(age, Err(InvalidEntry { token, reason: error.into() }))];
+        }
+    };
+    let read = |(place, entry)| {
+        let read = from_entry(entry).map(|(message, since)| {
+            age = age.max(since);
+            Unpublished { token: token(schema, &id), message, since }
+        });
+        let invalid = |error| InvalidEntry {
+            token: format!("{}/{place}", token(schema, &id)),
+            reason: StoreError::corrupt(schema, &id, error).into(),
+        };
+        (age, read.map_err(invalid))
+    };
+    entries.iter().enumerate().map(read).collect()
+}
+
+fn id_and_entries<'a>(schema: &'static Schema, stored: &'a Stored) -> Result<(String, &'a [Bson]), StoreError> {
     let id = stored_id(schema, stored)?.to_hex();
     let entries = stored.get_array(OUTBOX);
     let entries = entries.map_err(|_| StoreError::corrupt(schema, &id, "its outbox is not an array"))?;
-    let mut age = Timestamp::from_millis(i64::MIN);
-    for entry in entries {
-        let (message, since) = from_entry(entry).map_err(|error| StoreError::corrupt(schema, &id, error))?;
-        age = age.max(since);
-        let token = format!("{}/{id}", schema.collection);
-        events.push((age, Unpublished { token, message, since }));
-    }
-    Ok(())
+    Ok((id, entries))
+}
+
+/// Identifies an event together with its message id.
+pub(super) fn token(schema: &Schema, id: &str) -> String {
+    format!("{}/{id}", schema.collection)
 }
 
 /// Removes entries from the outboxes of these documents.
@@ -145,7 +153,7 @@ pub(super) fn to_entry(event: &Message, at: Timestamp) -> Stored {
 
 /// Why an entry of an outbox is not an event.
 #[derive(Debug, thiserror::Error)]
-enum InvalidEntry {
+enum EntryError {
     #[error("an entry in its outbox is not an object")]
     NotAnObject,
     #[error("an entry in its outbox has no {0}")]
@@ -157,12 +165,12 @@ enum InvalidEntry {
     Subject(#[from] UnknownSubject),
 }
 
-fn from_entry(entry: &Bson) -> Result<(Message, Timestamp), InvalidEntry> {
-    let entry = entry.as_document().ok_or(InvalidEntry::NotAnObject)?;
-    let text = |name| entry.get_str(name).map_err(|_| InvalidEntry::Missing(name));
+fn from_entry(entry: &Bson) -> Result<(Message, Timestamp), EntryError> {
+    let entry = entry.as_document().ok_or(EntryError::NotAnObject)?;
+    let text = |name| entry.get_str(name).map_err(|_| EntryError::Missing(name));
     let id = text("id")?;
     if id.contains(char::is_control) {
-        return Err(InvalidEntry::ControlCharacters);
+        return Err(EntryError::ControlCharacters);
     }
     let message = Message {
         id: id.to_owned(),
@@ -170,6 +178,6 @@ fn from_entry(entry: &Bson) -> Result<(Message, Timestamp), InvalidEntry> {
         payload: text("payload")?.to_owned(),
         traceparent: entry.get_str("traceparent").ok().and_then(TraceParent::parse),
     };
-    let at = entry.get_datetime("at").map_err(|_| InvalidEntry::Missing("time"))?;
+    let at = entry.get_datetime("at").map_err(|_| EntryError::Missing("time"))?;
     Ok((message, Timestamp::from_millis(at.timestamp_millis())))
 }

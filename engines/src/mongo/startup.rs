@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use common::store::{Index, IndexKind, Schema, StoreError};
+use metrics::counter;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document as Stored, doc};
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
 use mongodb::options::{
     Acknowledgment, ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
 };
@@ -209,6 +212,13 @@ fn configure(options: &mut ClientOptions, service: &str, timeout: Duration) {
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     options.write_concern =
         Some(WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(timeout).build());
+    options.command_event_handler = Some(EventHandler::callback(count_command));
+}
+
+fn count_command(event: CommandEvent) {
+    if let CommandEvent::Started(started) = event {
+        counter!("mongodb_commands_total", "command" => started.command_name).increment(1);
+    }
 }
 
 fn index_model(index: &Index) -> Result<IndexModel, ConnectError> {

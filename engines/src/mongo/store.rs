@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use common::clock::Timestamp;
-use common::store::{Document, Expect, Find, Index, IndexKind, Put, Schema, Store, StoreError, Unpublished};
+use common::store::{Document, Expect, Find, Index, IndexKind, Outbox, Put, Schema, Store, StoreError, Unpublished};
 use futures_util::TryStreamExt;
 use mongodb::Collection;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document as Stored, doc};
 use mongodb::options::Hint;
 
@@ -12,7 +13,7 @@ use super::body::{OUTBOX, WRITTEN_AT, from_stored, object_id, to_equal, to_store
 use super::call::{limit, with_timeout};
 use super::database::MongoStore;
 use super::error::CallError;
-use super::outbox::to_entry;
+use super::outbox::{to_entry, token};
 
 #[async_trait]
 impl Store for MongoStore {
@@ -88,27 +89,25 @@ impl Store for MongoStore {
         with_timeout(self.timeout, async move { Ok(collection.estimated_document_count().await?) }).await
     }
 
-    async fn put(&self, put: Put) -> Result<(), StoreError> {
-        let collection = self.collection(put.schema);
-        let mut stored = to_stored(put.schema, &put.document)?;
-        stored.insert(WRITTEN_AT, DateTime::from_millis(put.at.as_millis()));
-        let events: Vec<Stored> = put.events.iter().map(|event| to_entry(event, put.at)).collect();
+    async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
+        let Put { schema, document, expect, events, at } = put;
+        let collection = self.collection(schema);
+        let mut stored = to_stored(schema, &document)?;
+        stored.insert(WRITTEN_AT, DateTime::from_millis(at.as_millis()));
+        let entries: Vec<Stored> = events.iter().map(|event| to_entry(event, at)).collect();
         with_timeout(self.timeout, async move {
-            match put.expect {
-                Expect::Absent => {
-                    if !events.is_empty() {
-                        stored.insert(OUTBOX, events);
-                    }
-                    collection.insert_one(stored).await?;
-                    Ok(())
-                }
-                Expect::Version(expected) => replace(&collection, put.schema, stored, expected, events).await,
+            match expect {
+                Expect::Absent => drop(collection.insert_one(with_outbox(stored, entries)).await?),
+                Expect::Version(expected) => replace(&collection, schema, stored, expected, entries).await?,
             }
+            Ok(())
         })
-        .await
+        .await?;
+        let token = token(schema, &document.id);
+        Ok(events.into_iter().map(|message| Unpublished { token: token.clone(), message, since: at }).collect())
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError> {
+    async fn unpublished(&self, limit: usize) -> Result<Outbox, StoreError> {
         self.read_outboxes(limit).await
     }
 
@@ -135,15 +134,42 @@ fn usable_index(schema: &Schema, query: &Find) -> Option<&'static Index> {
     (index.kind != IndexKind::Unique || !looks_for_absence).then_some(index)
 }
 
+/// Adds the outbox, which is absent while it is empty.
+fn with_outbox(mut stored: Stored, entries: Vec<Stored>) -> Stored {
+    if !entries.is_empty() {
+        stored.insert(OUTBOX, entries);
+    }
+    stored
+}
+
 /// Replaces a document if it is in the expected version.
 async fn replace(
     collection: &Collection<Stored>,
     schema: &'static Schema,
+    stored: Stored,
+    expected: u64,
+    entries: Vec<Stored>,
+) -> Result<(), CallError> {
+    let Some(Bson::ObjectId(id)) = stored.get("_id").cloned() else { return Err(StoreError::Conflict.into()) };
+    let expected_version = i64::try_from(expected).map_err(|_| StoreError::Conflict)?;
+    let without_outbox = doc! { "_id": id, "version": expected_version, OUTBOX: { "$exists": false } };
+    let whole = with_outbox(stored.clone(), entries.clone());
+    if collection.replace_one(without_outbox, whole).await?.matched_count == 1 {
+        return Ok(());
+    }
+    update(collection, schema, id, stored, expected, entries).await
+}
+
+/// Replaces the fields of a document but keeps what is in its outbox.
+async fn update(
+    collection: &Collection<Stored>,
+    schema: &'static Schema,
+    id: ObjectId,
     mut stored: Stored,
     expected: u64,
-    events: Vec<Stored>,
+    entries: Vec<Stored>,
 ) -> Result<(), CallError> {
-    let Some(Bson::ObjectId(id)) = stored.remove("_id") else { return Err(StoreError::Conflict.into()) };
+    stored.remove("_id");
     let found = collection.find_one(doc! { "_id": id }).projection(doc! { OUTBOX: 0 }).await?;
     let Some(before) = found else { return Err(StoreError::Conflict.into()) };
     if version(&before).map_err(|why| StoreError::corrupt(schema, &id.to_hex(), why))? != expected {
@@ -156,8 +182,8 @@ async fn replace(
     if !removed.is_empty() {
         change.insert("$unset", removed);
     }
-    if !events.is_empty() {
-        change.insert("$push", doc! { OUTBOX: { "$each": events } });
+    if !entries.is_empty() {
+        change.insert("$push", doc! { OUTBOX: { "$each": entries } });
     }
     let unchanged = doc! { "_id": id, "version": before.get("version") };
     let updated = collection.update_one(unchanged, change).await?;

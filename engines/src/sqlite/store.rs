@@ -7,10 +7,13 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use common::clock::Timestamp;
-use common::store::{Document, Expect, Find, Index, IndexKind, Put, Schema, Store, StoreError, Unpublished};
+use common::outbox::RELAY_SCHEMA;
+use common::store::{
+    Document, Expect, Find, Index, IndexKind, InvalidEntry, Outbox, Put, Schema, Store, StoreError, Unpublished,
+};
 use common::trace::TraceParent;
 use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
 
 use super::columns::message;
@@ -33,13 +36,13 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens or creates the file, with the tables and indexes of these collections.
+    /// Opens or creates the file, with the tables and indexes of these collections and that of the relay.
     pub fn open(path: &Path, schemas: &[&Schema]) -> Result<Self, StoreError> {
         for schema in schemas {
             // Files of earlier versions do not have it.
             add_column(path, schema.collection, "written_at", "INTEGER NOT NULL DEFAULT 0")?;
         }
-        let tables = schemas.iter().map(|schema| create_table(schema));
+        let tables = schemas.iter().chain([&RELAY_SCHEMA]).map(|schema| create_table(schema));
         let sql: String = std::iter::once(CREATE_OUTBOX.to_owned()).chain(tables).collect();
         Ok(Self { file: SqliteFile::open(path, &sql)? })
     }
@@ -88,7 +91,7 @@ impl Store for SqliteStore {
         let after = after.unwrap_or_else(|| "~".into());
         let table = schema.collection;
         let sql = format!("SELECT id, version, body, written_at FROM {table} WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
-        let written = |row: &rusqlite::Row<'_>| Ok((document(row)?, Timestamp::from_millis(row.get(3)?)));
+        let written = |row: &Row<'_>| Ok((document(row)?, Timestamp::from_millis(row.get(3)?)));
         Ok(self.file.read(|db| db.prepare_cached(&sql)?.query_map(params![after, limit], written)?.collect())?)
     }
 
@@ -97,22 +100,20 @@ impl Store for SqliteStore {
         Ok(self.file.read(|db| db.query_row(&sql, [], |row| row.get(0)))?)
     }
 
-    async fn put(&self, put: Put) -> Result<(), StoreError> {
+    async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
         self.file.write(move |db| write_document(db, &put)).await?
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError> {
+    async fn unpublished(&self, limit: usize) -> Result<Outbox, StoreError> {
         let sql = "SELECT seq, message_id, subject, payload, traceparent, stored_at FROM outbox ORDER BY seq LIMIT ?1";
         Ok(self.file.read(|db| {
-            db.prepare_cached(sql)?
-                .query_map([limit], |row| {
-                    Ok(Unpublished {
-                        token: row.get::<_, i64>(0)?.to_string(),
-                        message: message(row, 1)?,
-                        since: Timestamp::from_millis(row.get(5)?),
-                    })
-                })?
-                .collect()
+            let mut outbox = Outbox::default();
+            let mut query = db.prepare_cached(sql)?;
+            let mut rows = query.query([limit])?;
+            while let Some(row) = rows.next()? {
+                read_entry(row, &mut outbox)?;
+            }
+            Ok(outbox)
         })?)
     }
 
@@ -128,6 +129,18 @@ impl Store for SqliteStore {
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
     }
+}
+
+fn read_entry(row: &Row<'_>, outbox: &mut Outbox) -> rusqlite::Result<()> {
+    let token = row.get::<_, i64>(0)?.to_string();
+    match message(row, 1) {
+        Ok(message) => {
+            outbox.events.push(Unpublished { token, message, since: Timestamp::from_millis(row.get(5)?) });
+        }
+        Err(Error::FromSqlConversionFailure(_, _, reason)) => outbox.invalid.push(InvalidEntry { token, reason }),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn create_table(schema: &Schema) -> String {
@@ -152,7 +165,7 @@ fn create_table(schema: &Schema) -> String {
 
 /// Writes a document and its events. The inner error is an answer (conflict, duplicate) that does not fail the group of
 /// writes; the outer one fails it.
-fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), StoreError>> {
+fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<Vec<Unpublished>, StoreError>> {
     let Document { id, version, body } = &put.document;
     let (table, at) = (put.schema.collection, put.at.as_millis());
     let written = match put.expect {
@@ -178,21 +191,23 @@ fn write_document(db: &Connection, put: &Put) -> rusqlite::Result<Result<(), Sto
     let mut outbox = db.prepare_cached(
         "INSERT INTO outbox (message_id, subject, payload, traceparent, stored_at) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
+    let mut stored = Vec::new();
     for event in &put.events {
         let traceparent = event.traceparent.as_ref().map(TraceParent::to_string);
-        outbox.execute(params![event.id, event.subject.as_str(), event.payload, traceparent, at])?;
+        let seq = outbox.insert(params![event.id, event.subject.as_str(), event.payload, traceparent, at])?;
+        stored.push(Unpublished { token: seq.to_string(), message: event.clone(), since: put.at });
     }
-    Ok(Ok(()))
+    Ok(Ok(stored))
 }
 
 /// SQLite names the violated index in its message; a violated primary key has no name.
-fn constraint_error(error: &rusqlite::Error, schema: &Schema) -> StoreError {
+fn constraint_error(error: &Error, schema: &Schema) -> StoreError {
     let text = error.to_string();
     let index = schema.indexes.iter().find(|index| text.contains(&format!("'{}'", index.name)));
     index.map_or(StoreError::Conflict, |index| StoreError::Duplicate(index.name.to_owned()))
 }
 
-fn document(row: &rusqlite::Row<'_>) -> rusqlite::Result<Document> {
+fn document(row: &Row<'_>) -> rusqlite::Result<Document> {
     Ok(Document { id: row.get(0)?, version: row.get(1)?, body: row.get(2)? })
 }
 

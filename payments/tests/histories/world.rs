@@ -184,7 +184,7 @@ impl World {
 
     /// Publishes one event of the payments service. It is published again later, unless that is acknowledged.
     pub(crate) fn relay(&mut self) -> bool {
-        let unpublished = self.block_on(self.store.unpublished(10)).expect("the outbox");
+        let unpublished = self.block_on(self.store.unpublished(10)).expect("the outbox").events;
         let Some(event) = unpublished.first() else { return false };
         let message = &event.message;
         let payload: Value = serde_json::from_str(&message.payload).expect("JSON");

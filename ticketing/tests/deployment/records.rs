@@ -96,7 +96,8 @@ impl Database {
     /// Describes events that are not published yet.
     async fn unpublished(&self) -> Result<Option<String>, String> {
         let found = self.store.unpublished(1000).await.map_err(|error| format!("{}: {error:?}", self.service))?;
-        Ok((!found.is_empty()).then(|| format!("{} has {} unpublished events", self.service, found.len())))
+        let count = found.events.len() + found.invalid.len();
+        Ok((count > 0).then(|| format!("{} has {count} unpublished events", self.service)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::clock::Timestamp;
 use common::listener::ListenError;
-use common::store::{Database, Document, Find, Put, Schema, Store, StoreError, Unpublished};
+use common::store::{Database, Document, Find, Outbox, Put, Schema, Store, StoreError, Unpublished};
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use testing::TestEnv;
@@ -53,7 +53,7 @@ impl Store for FaultyStore {
         self.store.count(schema).await
     }
 
-    async fn put(&self, put: Put) -> Result<(), StoreError> {
+    async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
         let collection = put.schema.collection;
         if *self.fault.borrow() == Fault::Failing(collection) {
             return Err(StoreError::unavailable("no space left"));
@@ -63,7 +63,7 @@ impl Store for FaultyStore {
         self.store.put(put).await
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Unpublished>, StoreError> {
+    async fn unpublished(&self, limit: usize) -> Result<Outbox, StoreError> {
         self.store.unpublished(limit).await
     }
 

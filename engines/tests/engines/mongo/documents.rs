@@ -28,7 +28,7 @@ async fn documents_are_stored_with_native_types() {
     assert_eq!(entry.get_str("id").ok(), Some(&*format!("ticket:updated/{id}/2")));
     assert_eq!(entry.get_datetime("at").ok(), Some(&DateTime::from_millis(1_769_860_800_000)));
 
-    store.published(&store.unpublished(3).await.expect("events")).await.expect("published");
+    store.published(&store.unpublished(3).await.expect("events").events).await.expect("published");
     let stored = case.tickets().await.find_one(doc! {}).await.expect("an answer").expect("a document");
     assert!(!stored.contains_key("outbox"), "{stored}");
 }

@@ -38,7 +38,7 @@ pub(crate) async fn store() -> Fresh<dyn Store> {
 }
 
 /// A fresh database, dropped after the test.
-pub(super) struct Case {
+pub(crate) struct Case {
     pub(super) server: Arc<Shared>,
     pub(super) database: String,
 }
@@ -72,13 +72,13 @@ impl Shared {
 
 impl Case {
     /// `None` if there is no server.
-    pub(super) async fn new() -> Option<Self> {
+    pub(crate) async fn new() -> Option<Self> {
         let server = Shared::get().await?;
         let database = format!("test_{}", ObjectId::new());
         Some(Self { server, database })
     }
 
-    pub(super) async fn open(&self, schemas: &[&'static Schema]) -> MongoStore {
+    pub(crate) async fn open(&self, schemas: &[&'static Schema]) -> MongoStore {
         MongoStore::connect(&self.uri(), &self.database, schemas).await.expect("a store")
     }
 
@@ -94,7 +94,12 @@ impl Case {
 
     /// The collection of [`TICKETS`] through the bare driver.
     pub(super) async fn tickets(&self) -> Collection<Stored> {
-        self.database().await.collection("tickets")
+        self.collection("tickets").await
+    }
+
+    /// A collection through the bare driver.
+    pub(crate) async fn collection(&self, name: &str) -> Collection<Stored> {
+        self.database().await.collection(name)
     }
 }
 

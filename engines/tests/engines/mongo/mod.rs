@@ -7,4 +7,4 @@ mod outbox;
 mod plans;
 mod startup;
 
-pub(crate) use fixture::store;
+pub(crate) use fixture::{Case, store};

@@ -47,7 +47,7 @@ async fn expect_calls_to_fail_in_time(fail: impl Fn(&Proxy)) {
     let proxy = proxy(&case).await;
     let (store, id) = (open(&case, &proxy).await, new_id());
     store.put(ticket(&id, 0, &json!({"price": 1}))).await.expect("put");
-    let events = store.unpublished(10).await.expect("events");
+    let events = store.unpublished(10).await.expect("events").events;
     let all = Find { equal: Vec::new(), after: None, limit: 10 };
 
     for round in 0..2 {
@@ -109,7 +109,7 @@ async fn a_write_with_a_lost_answer_is_unavailable_and_applied_once() {
     // Repeating the write reveals that it was applied.
     let again = store.put(ticket(&id, 0, &json!({"price": 1}))).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
-    let events = store.unpublished(10).await.expect("events");
+    let events = store.unpublished(10).await.expect("events").events;
     assert_eq!(events.iter().map(|event| &*event.message.id).collect::<Vec<_>>(), [format!("ticket:updated/{id}/0")]);
 }
 
@@ -150,8 +150,14 @@ async fn acknowledged_writes_survive_a_killed_server() {
         server.restart().await;
         until_back(&store).await;
 
-        let events: HashSet<String> =
-            store.unpublished(100_000).await.expect("events").into_iter().map(|event| event.message.id).collect();
+        let events: HashSet<String> = store
+            .unpublished(100_000)
+            .await
+            .expect("events")
+            .events
+            .into_iter()
+            .map(|event| event.message.id)
+            .collect();
         for (place, acknowledged) in acknowledged {
             let Some(document) = store.get(TICKETS, &ids[place]).await.expect("get") else {
                 assert_eq!(acknowledged, None);

@@ -20,7 +20,7 @@ async fn no_query_scans_a_collection_or_sorts() {
         }
         store.put(ticket(id, 0, &fields)).await.expect("put");
     }
-    let oldest = store.unpublished(150).await.expect("events");
+    let oldest = store.unpublished(150).await.expect("events").events;
     store.published(&oldest).await.expect("published");
 
     if let Err(error) = database.run_command(doc! { "profile": 2 }).await {
@@ -38,7 +38,7 @@ async fn no_query_scans_a_collection_or_sorts() {
     }
     store.get(TICKETS, &ids[0]).await.expect("get");
     store.put(ticket(&ids[0], 1, &json!({}))).await.expect("put");
-    let waiting = store.unpublished(100).await.expect("events");
+    let waiting = store.unpublished(100).await.expect("events").events;
     assert_eq!(waiting.len(), 51);
     store.published(&waiting[..20]).await.expect("published");
     database.run_command(doc! { "profile": 0 }).await.expect("a stopped profiler");

@@ -34,7 +34,7 @@ pub(super) fn config(port: u16) -> NatsConfig {
     }
 }
 
-pub(super) async fn connect(port: u16) -> Arc<NatsBus> {
+pub(crate) async fn connect(port: u16) -> Arc<NatsBus> {
     Arc::new(NatsBus::connect(&config(port)).await.expect("a connection"))
 }
 

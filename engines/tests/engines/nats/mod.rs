@@ -8,4 +8,4 @@ mod outages;
 mod retention;
 mod streams;
 
-pub(crate) use fixture::bus;
+pub(crate) use fixture::{bus, connect};

@@ -53,7 +53,7 @@ pub async fn large_and_unicode_bodies_round_trip(data: &dyn Data<dyn Store>) {
         Put { events: vec![Message { payload: fields.to_string(), ..event(&id, 0) }], ..insert(&id, fields.clone()) };
     store.put(put).await.expect("put");
     assert_eq!(stored(&*store, &id).await, Some((0, with_key(&id, 0, fields.clone()))));
-    assert_eq!(store.unpublished(1).await.expect("events")[0].message.payload, fields.to_string());
+    assert_eq!(store.unpublished(1).await.expect("events").events[0].message.payload, fields.to_string());
     let hall = fields["hall"].as_str().expect("a hall");
     assert_eq!(found(&*store, equal("hall", hall)).await, [&*id]);
 }
@@ -71,7 +71,7 @@ pub async fn an_absent_document_is_none(data: &dyn Data<dyn Store>) {
 pub async fn documents_and_events_survive_reopening(data: &dyn Data<dyn Store>) {
     let (store, id) = (data.open().await, new_id());
     store.put(announced(insert(&id, json!({"slot": "monday", "hall": "small"})))).await.expect("put");
-    store.published(&store.unpublished(1).await.expect("events")).await.expect("published");
+    store.published(&store.unpublished(1).await.expect("events").events).await.expect("published");
     let fields = json!({"slot": "tuesday", "hall": "small"});
     store.put(announced(replace(&id, 1, fields.clone()))).await.expect("put");
     drop(store);

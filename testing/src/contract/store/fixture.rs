@@ -1,5 +1,6 @@
 //! Shows and halls, the documents of the cases.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use common::clock::Timestamp;
@@ -80,7 +81,7 @@ pub(super) async fn found(store: &dyn Store, query: Find) -> Vec<String> {
 
 /// The ids of the messages in the outbox.
 pub(super) async fn waiting(store: &dyn Store) -> Vec<String> {
-    store.unpublished(1000).await.expect("events").into_iter().map(|event| event.message.id).collect()
+    store.unpublished(1000).await.expect("events").events.into_iter().map(|event| event.message.id).collect()
 }
 
 /// Runs all writes concurrently and returns their outcomes in the same order.
@@ -90,17 +91,17 @@ pub(super) async fn all_at_once(
 ) -> Vec<Result<(), StoreError>> {
     let tasks = writes.map(|write| {
         let store = store.clone();
-        tokio::spawn(async move { store.put(write).await })
+        tokio::spawn(async move { store.put(write).await.map(drop) })
     });
     join_all(tasks).await.into_iter().map(|outcome| outcome.expect("no panic")).collect()
 }
 
 #[track_caller]
-pub(super) fn expect_conflict(outcome: Result<(), StoreError>) {
+pub(super) fn expect_conflict<T: Debug>(outcome: Result<T, StoreError>) {
     assert!(matches!(outcome, Err(StoreError::Conflict)), "{outcome:?}");
 }
 
 #[track_caller]
-pub(super) fn expect_duplicate(outcome: Result<(), StoreError>) {
+pub(super) fn expect_duplicate<T: Debug>(outcome: Result<T, StoreError>) {
     assert!(matches!(&outcome, Err(StoreError::Duplicate(index)) if index == "one_show_a_slot"), "{outcome:?}");
 }

@@ -47,6 +47,7 @@ macro_rules! store_contract {
                 unpublished_events_are_returned_in_order
                 a_refused_write_stores_no_event
                 published_events_leave_the_outbox
+                a_write_returns_what_it_adds_to_the_outbox
                 unpublished_respects_its_limit
             }
         }

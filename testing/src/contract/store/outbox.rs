@@ -21,7 +21,7 @@ pub async fn unpublished_events_are_returned_in_order(data: &dyn Data<dyn Store>
     store.put(at(3, Put { events: two, ..replace(&first, 2, json!({})) })).await.expect("put");
 
     assert_eq!(waiting(&*store).await, [event(&first, 0).id, event(&second, 0).id, "a".into(), "b".into()]);
-    let events = store.unpublished(10).await.expect("events");
+    let events = store.unpublished(10).await.expect("events").events;
     assert_eq!(events[0].message, Message { traceparent: trace, ..event(&first, 0) });
     assert_eq!(events[0].since, NOW);
     assert_eq!(events[3].since, Timestamp::from_millis(NOW.as_millis() + 3));
@@ -43,7 +43,7 @@ pub async fn published_events_leave_the_outbox(data: &dyn Data<dyn Store>) {
     store.put(announced(insert(&first, json!({})))).await.expect("put");
     store.put(at(1, announced(insert(&second, json!({}))))).await.expect("put");
     store.put(at(2, announced(replace(&first, 1, json!({}))))).await.expect("put");
-    let events: Vec<Unpublished> = store.unpublished(2).await.expect("events");
+    let events: Vec<Unpublished> = store.unpublished(2).await.expect("events").events;
     for _ in 0..2 {
         store.published(&events).await.expect("published");
         assert_eq!(waiting(&*store).await, [event(&first, 1).id]);
@@ -52,6 +52,19 @@ pub async fn published_events_leave_the_outbox(data: &dyn Data<dyn Store>) {
     assert_eq!(stored(&*store, &first).await, Some((1, with_key(&first, 1, json!({})))));
     store.put(at(3, announced(replace(&first, 2, json!({}))))).await.expect("put");
     assert_eq!(waiting(&*store).await, [event(&first, 1).id, event(&first, 2).id]);
+}
+
+/// A write returns its events as the outbox has them, so that they can be published and cleared without being read.
+pub async fn a_write_returns_what_it_adds_to_the_outbox(data: &dyn Data<dyn Store>) {
+    let (store, first, second) = (data.open().await, new_id(), new_id());
+    assert!(store.put(insert(&first, json!({}))).await.expect("put").is_empty());
+    let added = store.put(at(1, announced(replace(&first, 1, json!({}))))).await.expect("put");
+    let other = store.put(at(2, announced(insert(&second, json!({}))))).await.expect("put");
+    let read = store.unpublished(10).await.expect("events").events;
+    let shown = |events: &[Unpublished]| format!("{events:?}");
+    assert_eq!(shown(&[added.clone(), other].concat()), shown(&read));
+    store.published(&added).await.expect("published");
+    assert_eq!(waiting(&*store).await, [event(&second, 0).id]);
 }
 
 /// The outbox is read in batches of bounded size.
@@ -64,7 +77,7 @@ pub async fn unpublished_respects_its_limit(data: &dyn Data<dyn Store>) {
         expected.push(event(&id, 0).id);
     }
     loop {
-        let batch = store.unpublished(10).await.expect("events");
+        let batch = store.unpublished(10).await.expect("events").events;
         assert!(batch.len() <= 10);
         if batch.is_empty() {
             break;

@@ -61,7 +61,7 @@ pub async fn no_update_is_lost(data: &dyn Data<dyn Store>) {
                 let (version, fields) = stored(&*store, &id).await.expect("the counter");
                 let count = fields["count"].as_u64().expect("a count") + 1;
                 match store.put(announced(replace(&id, version + 1, json!({"count": count})))).await {
-                    Ok(()) => counted += 1,
+                    Ok(_) => counted += 1,
                     lost => expect_conflict(lost),
                 }
             }
