@@ -6,7 +6,7 @@
 //! - values: [`ids`], [`money`], [`clock`]
 //! - [`events`]: the facts that services publish, and the [`Message`](events::Message) that carries one
 //! - ports, small traits that engines implement: [`store`], [`bus`], [`jobs`]
-//! - above the ports: [`listener`], [`outbox`], [`replica`], [`records`], [`republish`], `recovery`
+//! - above the ports: [`listener`], [`outbox`], [`replica`], [`records`], [`republish`], [`recovery`]
 //! - HTTP: [`http`], [`session`]
 //! - the process: [`config`], [`error`], [`service`], [`telemetry`], [`trace`]
 
@@ -24,7 +24,7 @@ mod deferrals;
 pub mod listener;
 pub mod outbox;
 pub mod records;
-mod recovery;
+pub mod recovery;
 pub mod replica;
 pub mod republish;
 

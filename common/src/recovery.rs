@@ -14,14 +14,17 @@ use crate::bus::{Bus, BusError, HistoryStart};
 use crate::clock::Timestamp;
 use crate::error::chain;
 use crate::events::Message;
+use crate::outbox::{Published, load_published};
 use crate::records::Records;
-use crate::store::{Expect, Put, Store, StoreError};
+use crate::store::{Database, Expect, Put, Store, StoreError};
 
-/// The error of a recovery.
+/// Why a database could not be compared with its events.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecoveryError {
+pub enum RecoveryError {
+    /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The events cannot be read.
     #[error(transparent)]
     Bus(#[from] BusError),
 }
@@ -38,17 +41,38 @@ enum Outcome {
     Missing,
 }
 
-pub(crate) struct Recovery<'a> {
-    pub(crate) service: &'static str,
-    pub(crate) store: &'a dyn Store,
-    pub(crate) bus: &'a dyn Bus,
-    pub(crate) records: Records,
-    pub(crate) now: Timestamp,
+/// Restores what the database of a service lacks. Returns what the service has published.
+pub(crate) async fn recover(
+    service: &'static str,
+    database: &Database,
+    bus: &dyn Bus,
+    records: Option<Records>,
+) -> Result<Published, RecoveryError> {
+    let published = load_published(database).await?;
+    let Some(records) = records else { return Ok(published) };
+    let store = &**database.store();
+    let after = match published.position() {
+        Some(position) => position,
+        // The database is empty: new, or lost.
+        None if store.count(records.schema).await? == 0 => 0,
+        // An earlier version of the program has written it.
+        None => return Ok(published),
+    };
+    Recovery { service, store, bus, records, now: database.clock().now() }.run(after).await?;
+    Ok(published)
+}
+
+struct Recovery<'a> {
+    service: &'static str,
+    store: &'a dyn Store,
+    bus: &'a dyn Bus,
+    records: Records,
+    now: Timestamp,
 }
 
 impl Recovery<'_> {
     /// Stores each state that was announced after this position of the bus and is not in the database.
-    pub(crate) async fn run(&self, after: u64) -> Result<(), RecoveryError> {
+    async fn run(&self, after: u64) -> Result<(), RecoveryError> {
         let mut pages = self.bus.history(self.records.subjects, HistoryStart::After(after));
         let (mut restored, mut blocked) = (0, Vec::new());
         while let Some(page) = pages.try_next().await? {

@@ -74,6 +74,7 @@ pub fn service(database: &Database, sessions: Sessions, config: &OrdersConfig) -
         .listeners(listeners(app.clone()))
         .worker(|stop| sweep::run(app, stop))
         .database(database.clone())
+        .announces(RECORDS)
 }
 
 fn router(app: AppState) -> Router {

@@ -96,6 +96,7 @@ pub fn service(database: &Database, sessions: Sessions, stripe: Stripe, secrets:
         .listeners(listeners(app.clone()))
         .worker(|stop| worker::run(app, stop))
         .database(database.clone())
+        .announces(RECORDS)
         .check_before_start(move || check_key(stripe))
 }
 

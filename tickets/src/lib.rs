@@ -54,7 +54,11 @@ pub fn service(database: &Database, sessions: Sessions) -> Service {
         sessions,
         clock: database.clock().clone(),
     };
-    Service::new("tickets").routes(router(app.clone())).listeners(listeners(app)).database(database.clone())
+    Service::new("tickets")
+        .routes(router(app.clone()))
+        .listeners(listeners(app))
+        .database(database.clone())
+        .announces(RECORDS)
 }
 
 fn router(app: AppState) -> Router {

@@ -8,13 +8,15 @@ use crate::clock::Timestamp;
 use crate::ids::{RecordId, RelayId};
 use crate::store::{Collection, Database, Entity, Schema, StoreError};
 
+use super::marks::{Marks, Published};
+
 /// How long a replica that died keeps the lease.
 const LEASE: Duration = Duration::from_secs(60);
 
 /// The collection of what the relays of a service know in common. Every engine has it beside those of the service.
 pub const RELAY_SCHEMA: &Schema = &Schema { collection: "relay", indexes: &[], ids: &[], times: &["expiresAt"] };
 
-/// What the relays of a service know in common: which of them sweeps.
+/// What the relays of a service know in common: which of them sweeps, and what it knows to be published.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RelayState {
@@ -25,6 +27,9 @@ struct RelayState {
     holder: Option<String>,
     /// When another replica may take over.
     expires_at: Timestamp,
+    /// What it knows to be published.
+    #[serde(default)]
+    published: Marks,
 }
 
 impl Entity for RelayState {
@@ -54,10 +59,10 @@ impl Lease {
         Self { states: database.collection(), replica: format!("{:016x}", rand::random::<u64>()), held: None }
     }
 
-    /// Takes or extends the lease, unless another replica holds it. Returns whether this replica holds it now.
-    pub(super) async fn take(&mut self, now: Timestamp) -> Result<bool, StoreError> {
-        // There is one such document, and its id is constant.
-        let id = RelayId::earliest(Timestamp::from_millis(0));
+    /// Takes or extends the lease and stores what is published, unless another replica holds the lease. Returns whether
+    /// this replica holds it now.
+    pub(super) async fn take(&mut self, now: Timestamp, published: &Marks) -> Result<bool, StoreError> {
+        let (id, published) = (id(), published.clone());
         let current = match self.held.take() {
             Some(held) => Some(held),
             None => self.states.get(id).await?,
@@ -65,7 +70,7 @@ impl Lease {
         let (holder, expires_at) = (Some(self.replica.clone()), now.plus(LEASE));
         let (taken, written) = match current {
             None => {
-                let taken = RelayState { id, version: 0, holder, expires_at };
+                let taken = RelayState { id, version: 0, holder, expires_at, published };
                 let written = self.states.insert(&taken, ()).await;
                 (taken, written)
             }
@@ -73,7 +78,7 @@ impl Lease {
                 return Ok(false);
             }
             Some(state) => {
-                let taken = RelayState { version: state.version + 1, holder, expires_at, ..state };
+                let taken = RelayState { version: state.version + 1, holder, expires_at, published, id };
                 let written = self.states.replace(&taken, ()).await;
                 (taken, written)
             }
@@ -87,11 +92,23 @@ impl Lease {
         Ok(self.held.is_some())
     }
 
-    /// Lets another replica take over at once, if this one holds the lease.
-    pub(super) async fn release(&mut self) -> Result<(), StoreError> {
+    /// Stores what is published and lets another replica take over at once, if this one holds the lease.
+    pub(super) async fn release(&mut self, published: &Marks) -> Result<(), StoreError> {
         let Some(held) = self.held.take() else { return Ok(()) };
-        self.states.replace(&RelayState { version: held.version + 1, holder: None, ..held }, ()).await
+        let published = published.clone();
+        self.states.replace(&RelayState { version: held.version + 1, holder: None, published, ..held }, ()).await
     }
+}
+
+/// Reads what a service had published when it last stored that.
+pub(crate) async fn load_published(database: &Database) -> Result<Published, StoreError> {
+    let state = database.collection::<RelayState>().get(id()).await?;
+    Ok(Published::new(state.map(|state| state.published).unwrap_or_default()))
+}
+
+/// There is one such document, and its id is constant.
+fn id() -> RelayId {
+    RelayId::earliest(Timestamp::from_millis(0))
 }
 
 #[cfg(test)]
@@ -101,7 +118,8 @@ mod tests {
     #[test]
     fn the_schema_names_existing_fields() {
         let now = Timestamp::from_millis(0);
-        let state = RelayState { id: RelayId::earliest(now), version: 0, holder: None, expires_at: now };
+        let published = Marks::default();
+        let state = RelayState { id: id(), version: 0, holder: None, expires_at: now, published };
         assert_eq!(RELAY_SCHEMA.check(&state), Ok(()));
     }
 }

@@ -9,6 +9,8 @@
 //! lost. An entry that cannot be published stays in the outbox and holds up no others.
 
 mod lease;
+mod losses;
+mod marks;
 mod publish;
 
 use std::collections::HashSet;
@@ -26,9 +28,13 @@ use crate::store::{Database, InvalidEntry, StoreError, Unpublished};
 use crate::trace::in_new_trace;
 
 use lease::Lease;
+use marks::Marks;
 use publish::Sender;
 
 pub use lease::RELAY_SCHEMA;
+pub(crate) use lease::load_published;
+pub use losses::watch_losses;
+pub use marks::Published;
 
 /// How many events to publish at once.
 const BATCH: usize = 256;
@@ -51,19 +57,26 @@ enum RelayError {
 }
 
 /// Publishes the events of one service until `stop`, then drains the outbox and returns.
-pub async fn relay(service: &'static str, database: Database, publisher: Arc<dyn Publisher>, stop: CancellationToken) {
+pub async fn relay(
+    service: &'static str,
+    database: Database,
+    publisher: Arc<dyn Publisher>,
+    published: Published,
+    stop: CancellationToken,
+) {
     let mut relay = Relay {
         service,
         lease: Lease::new(&database),
         sender: Sender::new(service, publisher),
+        published,
         waiting: Vec::new(),
         unpublishable: HashSet::new(),
         has_started: false,
-        next_sweep: database.clock().now().plus(SWEEP_INTERVAL),
+        next_sweep: database.clock().now(),
         database,
     };
     relay.run(&stop).await;
-    if let Err(error) = relay.lease.release().await {
+    if let Err(error) = relay.lease.release(&relay.marks()).await {
         warn!(service, error = chain(&error), "could not release the lease on the outbox, it ends later");
     }
 }
@@ -73,6 +86,7 @@ struct Relay {
     database: Database,
     lease: Lease,
     sender: Sender,
+    published: Published,
     /// Events from the queue that are not published yet.
     waiting: Vec<Unpublished>,
     /// The entries that the last sweeps could not publish: the ids of messages, and the tokens of invalid entries.
@@ -126,7 +140,7 @@ impl Relay {
         let now = self.database.clock().now();
         if now >= self.next_sweep {
             self.next_sweep = now.plus(SWEEP_INTERVAL);
-            if self.lease.take(now).await? {
+            if self.lease.take(now, &self.marks()).await? {
                 self.sweep(Some(now.minus(LEFT_BEHIND))).await?;
             } else {
                 // Its holder reports them.
@@ -175,6 +189,11 @@ impl Relay {
     async fn publish(&mut self, events: &[Unpublished]) -> Result<(), RelayError> {
         self.note_age(events.first());
         let refused = self.sender.publish(events).await?;
+        if let (Some(receipt), Some(oldest)) =
+            (self.sender.take_receipt(), events.iter().map(|event| event.since).min())
+        {
+            self.published.marks().note(receipt, oldest, self.database.clock().now());
+        }
         let refused: HashSet<&str> = refused.iter().map(|event| &*event.message.id).collect();
         let is_published = |event: &&Unpublished| !refused.contains(&*event.message.id);
         self.clear(&events.iter().filter(is_published).cloned().collect::<Vec<_>>()).await?;
@@ -187,7 +206,7 @@ impl Relay {
     }
 
     /// Publishes events that the bus has refused before, if it no longer does. Returns the ids of the others.
-    async fn retry(&self, events: Vec<Unpublished>) -> Result<Vec<String>, RelayError> {
+    async fn retry(&mut self, events: Vec<Unpublished>) -> Result<Vec<String>, RelayError> {
         let (mut published, mut refused) = (Vec::new(), Vec::new());
         for event in events {
             if self.sender.retry(&event).await {
@@ -223,6 +242,10 @@ impl Relay {
     fn note_unpublishable(&mut self, entries: HashSet<String>) {
         gauge!("outbox_unpublishable", "service" => self.service).set(entries.len() as f64);
         self.unpublishable = entries;
+    }
+
+    fn marks(&self) -> Marks {
+        self.published.marks().clone()
     }
 
     fn note_age(&self, oldest: Option<&Unpublished>) {

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::BoxError;
 use crate::listener::{Listeners, RegisteredListener};
+use crate::outbox::Published;
+use crate::records::Records;
 use crate::store::Database;
 
 use probe::Probe;
@@ -48,6 +50,8 @@ pub struct Service {
     /// Its background tasks.
     pub workers: Vec<Worker>,
     database: Option<Database>,
+    records: Option<Records>,
+    published: Published,
     probes: Vec<(String, Probe)>,
     start_checks: Vec<StartCheck>,
 }
@@ -64,6 +68,8 @@ impl Service {
             listeners: Vec::new(),
             workers: Vec::new(),
             database: None,
+            records: None,
+            published: Published::default(),
             probes: Vec::new(),
             start_checks: Vec::new(),
         }
@@ -88,6 +94,12 @@ impl Service {
             let store = database.store().clone();
             async move { store.ping().await }
         })
+    }
+
+    /// Keeps these records of the database and the events that announce them consistent after a loss of either.
+    pub fn announces(mut self, records: Records) -> Self {
+        self.records = Some(records);
+        self
     }
 
     /// Runs a background task.

@@ -18,7 +18,8 @@ use crate::bus::{Bus, Durable};
 use crate::error::BoxError;
 use crate::http::{serve, with_middleware};
 use crate::listener::RegisteredListener;
-use crate::outbox::relay;
+use crate::outbox::{relay, watch_losses};
+use crate::recovery::{RecoveryError, recover};
 
 /// How long requests and events in flight may take after the shutdown delay. Together with [`FLUSH_TIMEOUT`] this stays
 /// below the ten seconds within which a process promises to stop.
@@ -56,6 +57,14 @@ pub enum StartError {
         service: &'static str,
         /// What is wrong.
         source: BoxError,
+    },
+    /// The database of a service cannot be compared with its events.
+    #[error("could not compare the database of {service} with its events")]
+    Recovery {
+        /// The service.
+        service: &'static str,
+        /// The error of the database or the bus.
+        source: RecoveryError,
     },
     /// A signal handler cannot be installed.
     #[error("could not listen for signals")]
@@ -108,6 +117,11 @@ pub fn run<'a>(
         for service in &mut services {
             for check in std::mem::take(&mut service.start_checks) {
                 check().await.map_err(|source| StartError::Check { service: service.name, source })?;
+            }
+            if let (Some(bus), Some(database)) = (&bus, &service.database) {
+                let recovered = recover(service.name, database, &**bus, service.records).await;
+                service.published =
+                    recovered.map_err(|source| StartError::Recovery { service: service.name, source })?;
             }
         }
         let (admin_listener, admin) = listen((config.host, config.admin_port).into(), "ADMIN_PORT").await?;
@@ -187,8 +201,14 @@ impl Process {
                     self.tasks.spawn(name, listener.run(bus.clone(), self.drain.clone()));
                 }
                 if let Some(database) = service.database {
-                    let name = format!("relay of {}", service.name);
-                    self.relays.spawn(name, relay(service.name, database, bus.clone(), self.flush.clone()));
+                    if let Some(records) = service.records {
+                        let (database, published, stop) =
+                            (database.clone(), service.published.clone(), self.drain.clone());
+                        let watch = watch_losses(service.name, database, bus.clone(), records, published, stop);
+                        self.tasks.spawn(format!("watch over lost events of {}", service.name), watch);
+                    }
+                    let relay = relay(service.name, database, bus.clone(), service.published, self.flush.clone());
+                    self.relays.spawn(format!("relay of {}", service.name), relay);
                 }
             }
             for worker in service.workers {

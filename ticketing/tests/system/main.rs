@@ -15,6 +15,7 @@ mod hostile;
 mod purchase;
 mod race;
 mod republish;
+mod restore;
 mod secrets;
 mod shutdown;
 mod startup;

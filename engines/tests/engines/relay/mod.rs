@@ -11,7 +11,7 @@ use common::bus::{Bus, Durable, Subscription, Verdict};
 use common::clock::Clock;
 use common::events::{Subject, TicketCreated};
 use common::ids::{RecordId, TicketId};
-use common::outbox::relay;
+use common::outbox::{Published, relay};
 use common::store::{Collection, Database, Entity, Schema, Store, StoreError};
 use engines::sqlite::{SqliteBus, SqliteStore};
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,7 @@ impl System {
     }
 
     fn start_relay_of(&self, database: &Database, stop: &CancellationToken) -> JoinHandle<()> {
-        tokio::spawn(relay("shows", database.clone(), self.bus.clone(), stop.clone()))
+        tokio::spawn(relay("shows", database.clone(), self.bus.clone(), Published::default(), stop.clone()))
     }
 
     /// Inserts a record and returns its id and the id of its message.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use common::clock::Timestamp;
 use common::store::{Document, Find, Outbox, Put, Schema, Store, StoreError, Unpublished};
 
 /// A store that counts how often its outbox has been read.
@@ -30,6 +31,19 @@ impl Store for CountingStore {
 
     async fn find(&self, schema: &'static Schema, query: Find) -> Result<Vec<Document>, StoreError> {
         self.store.find(schema, query).await
+    }
+
+    async fn scan(
+        &self,
+        schema: &'static Schema,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<(Document, Timestamp)>, StoreError> {
+        self.store.scan(schema, after, limit).await
+    }
+
+    async fn count(&self, schema: &'static Schema) -> Result<u64, StoreError> {
+        self.store.count(schema).await
     }
 
     async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
