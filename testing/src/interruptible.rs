@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, DurableProgress, Publisher, Subscription};
 use common::events::{Message, Subject};
 
 /// A bus that refuses to publish while it is interrupted. Reading is not affected.
@@ -66,6 +66,10 @@ impl Bus for InterruptibleBus {
 
     async fn history(&self, subject: Subject, after: u64, limit: usize) -> Result<Vec<(u64, Message)>, BusError> {
         self.bus.history(subject, after, limit).await
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        self.bus.progress().await
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

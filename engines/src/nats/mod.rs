@@ -25,7 +25,7 @@ mod subscription;
 use std::collections::VecDeque;
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, DurableProgress, Publisher, Subscription};
 use common::error::chain;
 use common::events::{Message, Subject};
 use tracing::warn;
@@ -126,6 +126,11 @@ impl Bus for NatsBus {
                 return Ok(messages);
             }
         }
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        self.server.check_connected()?;
+        self.server.progress().await
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

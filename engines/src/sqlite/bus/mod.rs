@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, Publisher, Subscription};
+use common::bus::{Bus, BusError, DeadLetter, Durable, DurableProgress, Publisher, Subscription};
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
 use rusqlite::{Connection, Row, params};
@@ -60,12 +60,21 @@ pub struct SqliteBus {
 impl SqliteBus {
     /// Opens or creates the file.
     pub fn open(path: &Path) -> Result<Self, BusError> {
-        Ok(Self {
-            file: SqliteFile::open(path, SCHEMA)?,
+        Ok(Self::on(SqliteFile::open(path, SCHEMA)?))
+    }
+
+    /// Opens an existing file without changing it: every write fails. For tools.
+    pub fn open_read_only(path: &Path) -> Result<Self, BusError> {
+        Ok(Self::on(SqliteFile::open_read_only(path)?))
+    }
+
+    fn on(file: SqliteFile) -> Self {
+        Self {
+            file,
             arrivals: Subject::ALL.into_iter().map(|subject| (subject, watch::Sender::new(()))).collect(),
             consumers: Mutex::default(),
             next_reader: AtomicU64::new(0),
-        })
+        }
     }
 
     /// The shared state of a durable's readers. Creates the durable if it is new.
@@ -125,6 +134,25 @@ impl Bus for SqliteBus {
         Ok(self.file.read(|db| {
             let event = |row: &Row<'_>| Ok((row.get(4)?, message(row, 0)?));
             db.prepare_cached(sql)?.query_map(params![subject.as_str(), seq(after), limit], event)?.collect()
+        })?)
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        let sql = "SELECT name, position, seq FROM durables LEFT JOIN unsettled ON durable = name ORDER BY name, seq";
+        Ok(self.file.read(|db| {
+            let mut all: Vec<DurableProgress> = Vec::new();
+            let mut query = db.prepare_cached(sql)?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let durable: String = row.get(0)?;
+                if all.last().is_none_or(|last| last.durable != durable) {
+                    all.push(DurableProgress { durable, position: row.get(1)?, deferred: Vec::new() });
+                }
+                if let (Some(last), Some(seq)) = (all.last_mut(), row.get(2)?) {
+                    last.deferred.push(seq);
+                }
+            }
+            Ok(all)
         })?)
     }
 

@@ -4,6 +4,7 @@ pub mod dead_letters;
 pub mod delivery;
 pub mod fixture;
 pub mod history;
+pub mod progress;
 pub mod readers;
 pub mod restarts;
 pub mod retries;
@@ -43,6 +44,9 @@ macro_rules! bus_contract {
             }
             $crate::contract::bus::history {
                 history_is_read_in_pages
+            }
+            $crate::contract::bus::progress {
+                progress_shows_what_is_not_settled
             }
             $crate::contract::bus::readers {
                 readers_of_a_durable_share_its_messages
