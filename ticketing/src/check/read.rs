@@ -53,7 +53,7 @@ pub(super) struct Snapshot {
     pub(super) payments: Option<Records<Payment>>,
     pub(super) outbox: Vec<Waiting>,
     /// An event in an outbox for each record that has one.
-    unpublished: HashMap<String, String>,
+    pub(super) unpublished: HashMap<String, String>,
     pub(super) log: Option<Log>,
     /// The number of delayed jobs that are due after `now`.
     pub(super) jobs: Option<u64>,

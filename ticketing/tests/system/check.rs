@@ -240,7 +240,10 @@ async fn work_in_flight_of_a_stopped_system_is_waiting_and_of_a_running_one_late
         &format!("UPDATE tickets SET version = 0, body = json_set(body, '$.version', 0) WHERE id = '{sold}'"),
     );
     let events = Connection::open(behind.path().join("events.db")).unwrap();
-    events.execute_batch("UPDATE durables SET position = 0 WHERE name = 'orders_ticket-updated'").unwrap();
+    let unread = "UPDATE durables SET position = 0 WHERE name IN ('orders_ticket-updated', 'expiration_order-created')";
+    events.execute_batch(unread).unwrap();
+    // Scheduled once that listener has read the order.
+    Connection::open(behind.path().join("expiration.db")).unwrap().execute_batch("DELETE FROM jobs").unwrap();
     let (holds, output) = check(behind.path(), &[]).await;
     let expected = [
         "Waiting for the start of the system:".to_owned(),
@@ -269,6 +272,36 @@ async fn work_in_flight_of_a_stopped_system_is_waiting_and_of_a_running_one_late
     let (holds, output) = check(late.path(), &["--wait", "1"]).await;
     let late = output.split_once("Waiting").map_or("", |(late, _)| late);
     assert!(!holds && expected.iter().all(|line| late.contains(line)), "{output}");
+}
+
+#[tokio::test]
+async fn events_that_are_no_longer_retained_are_not_missed_and_republished_ones_repeat_versions() {
+    let history = History::start().await;
+    let History { sold, cancelled, free, .. } = &history;
+    // The four events of new tickets are the first.
+    let trim = "DELETE FROM events WHERE seq <= 4;";
+    let repeat = format!(
+        "INSERT INTO events (message_id, subject, payload)
+         SELECT message_id || '/1769860800', subject, payload FROM events WHERE message_id = 'ticket:updated/{sold}/2'"
+    );
+    let trimmed = history.tamper("events.db", &format!("{trim} {repeat}"));
+    let (holds, output) = check(trimmed.path(), &[]).await;
+    assert!(holds, "{output}");
+
+    let tickets = Connection::open(trimmed.path().join("tickets.db")).unwrap();
+    let written_since = format!("UPDATE tickets SET written_at = 4102444800000 WHERE id = '{free}'");
+    tickets.execute_batch(&written_since).unwrap();
+    let (holds, output) = check(trimmed.path(), &[]).await;
+    assert!(!holds && output.contains(&format!("ticket {free} (version 0) was never announced")), "{output}");
+
+    // What was announced when is not known any more: a republished event is younger than its record.
+    let republish = format!(
+        "UPDATE events SET message_id = message_id || '/1769860800' WHERE message_id = 'order:created/{cancelled}/0';
+         DELETE FROM events WHERE subject IN ('ticket:created', 'order:created') AND message_id NOT LIKE '%/1769860800'"
+    );
+    Connection::open(trimmed.path().join("events.db")).unwrap().execute_batch(&republish).unwrap();
+    let (holds, output) = check(trimmed.path(), &[]).await;
+    assert!(holds, "{output}");
 }
 
 #[tokio::test]

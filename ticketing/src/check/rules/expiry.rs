@@ -49,3 +49,54 @@ fn missing_jobs(snapshot: &Snapshot, earlier: &Snapshot, found: &mut Findings) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use common::clock::Timestamp;
+
+    use super::*;
+    use crate::check::records::{Records, Written};
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    /// A snapshot of one order and a number of jobs.
+    fn snapshot(status: &str, jobs: u64) -> Snapshot {
+        let id = "65c0ffee65c0ffee65000003";
+        let ticket = serde_json::json!({"id": id, "version": 0, "title": "Concert", "price": 2000});
+        let order = serde_json::json!({
+            "id": id, "version": 0, "userId": id, "status": status, "expiresAt": "2026-01-31T12:00:00.000Z", "ticket": ticket,
+        });
+        let order: Order = serde_json::from_value(order).unwrap();
+        Snapshot {
+            now: NOW,
+            is_stopped: false,
+            orders: Some(Records::<Order>::from([(order.id, Written { record: order, at: NOW })])),
+            jobs: Some(jobs),
+            tickets: None,
+            ticket_copies: None,
+            order_copies: None,
+            payments: None,
+            outbox: Vec::new(),
+            unpublished: HashMap::new(),
+            log: None,
+            ledger: None,
+            found: Findings::default(),
+        }
+    }
+
+    #[test]
+    fn an_order_that_ends_while_the_jobs_are_counted_needs_none() {
+        for (before, after, reported) in
+            [("created", "created", 1), ("created", "complete", 0), ("cancelled", "created", 0)]
+        {
+            let mut found = Findings::default();
+            missing_jobs(&snapshot(after, 1), &snapshot(before, 0), &mut found);
+            assert_eq!(found.0.len(), reported, "{before}, then {after}");
+        }
+        let mut found = Findings::default();
+        missing_jobs(&snapshot("created", 0), &snapshot("created", 1), &mut found);
+        assert!(found.0.is_empty());
+    }
+}
