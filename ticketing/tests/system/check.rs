@@ -160,10 +160,10 @@ impl History {
             case("orders.db", version("tickets", sold, 0), format!("ticket {sold} is version 3 at tickets, but version 0 at orders. Run `ticketing republish tickets --id {sold}`")),
             case("orders.db", delete("tickets", free), format!("ticket {free} is version 0 at tickets, but missing at orders. Run `ticketing republish tickets --id {free}`")),
             case("orders.db", version("tickets", free, 9), format!("ticket {free} is version 0 at tickets, but version 9 at orders. Was the database of tickets restored")),
-            case("orders.db", set("tickets", free, "'$.price', 5001"), format!("ticket {free} is (\"Opera\", 5000) at tickets, but (\"Opera\", 5001) at orders, both version 0")),
+            case("orders.db", set("tickets", free, "'$.price', 5001"), format!("ticket {free} is \"Opera\" for 5000 cents at tickets, but \"Opera\" for 5001 cents at orders, both version 0")),
             case("payments.db", version("orders", complete, 0), format!("order {complete} is version 1 at orders, but version 0 at payments. Run `ticketing republish orders --id {complete}`")),
             case("payments.db", delete("orders", awaiting), format!("order {awaiting} is version 1 at orders, but missing at payments. Run `ticketing republish orders --id {awaiting}`")),
-            case("payments.db", set("orders", complete, "'$.status', 'cancelled'"), format!("order {complete} is (")),
+            case("payments.db", set("orders", complete, "'$.status', 'cancelled'"), format!("order {complete} is complete (ticket {sold}, 2000 cents, buyer ")),
             // 4. One event per version, no gaps.
             case("events.db", lose(&format!("ticket:updated/{sold}/1")), format!("ticket {sold} was announced in versions 0 to 3 without version 1")),
             case("tickets.db", version("tickets", sold, 0), format!("ticket {sold} is version 0 at tickets, but version 3 on the bus. Was the database of tickets restored")),

@@ -1,10 +1,15 @@
 //! The copies of records at other services, and the events that bring them.
 
-use std::fmt::{Debug, Display};
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
-use crate::check::finding::{Findings, Invariant, republish, restored};
+use common::clock::Timestamp;
+use common::events::OrderStatus;
+use common::ids::{TicketId, UserId};
+
+use crate::check::finding::{Findings, Invariant, name, republish, restored};
 use crate::check::read::Snapshot;
-use crate::check::records::{Order, OrderCopy, Ticket, TicketCopy};
+use crate::check::records::{Ticket, TicketCopy};
 
 pub(super) fn check(snapshot: &Snapshot, found: &mut Findings) {
     ticket_copies(snapshot, found);
@@ -22,26 +27,27 @@ struct Copies<'a, I> {
 }
 
 impl<I: Display> Copies<'_, I> {
-    /// Compares the versions, then the fields. `fields` are those of the record and of the copy.
-    fn compare<F: Debug + PartialEq>(&self, versions: [Option<u64>; 2], fields: Option<[F; 2]>, found: &mut Findings) {
+    /// Compares the versions, then the fields. `fields` describes those of the record and of the copy if they differ.
+    fn compare(&self, versions: [Option<u64>; 2], fields: Option<[String; 2]>, found: &mut Findings) {
         let Self { kind, owner, holder, id, snapshot } = self;
-        // Nothing is older than version 0.
-        let is_newer = versions[1] > versions[0];
         let version =
             |version: Option<u64>| version.map_or_else(|| "missing".into(), |version| format!("version {version}"));
-        let [record, copy] = versions.map(version);
-        let text = format!("{kind} {id} is {record} at {owner}, but {copy} at {holder}");
-        if is_newer {
-            return found.add(Invariant::EventsHandled, text, restored(owner));
-        }
-        if record != copy {
+        let differs = |record: &str, copy: &str| format!("{kind} {id} is {record} at {owner}, but {copy} at {holder}");
+        let text = || differs(&version(versions[0]), &version(versions[1]));
+        // Nothing is older than version 0.
+        if versions[0] < versions[1] {
+            found.add(Invariant::EventsHandled, text(), restored(owner));
+        } else if versions[0] > versions[1] {
             let waits = snapshot.awaits(holder, &[id]);
-            return found.add_unless(waits, Invariant::EventsHandled, text, republish(owner, id));
+            found.add_unless(waits, Invariant::EventsHandled, text(), republish(owner, id));
+        } else if let Some([record, copy]) = fields {
+            let text = format!("{}, both {}", differs(&record, &copy), version(versions[0]));
+            found.add(
+                Invariant::EventsHandled,
+                text,
+                format!("Was it edited by hand? Correct the {kind} or its copy."),
+            );
         }
-        let Some([record, copy]) = fields.filter(|[record, copy]| record != copy) else { return };
-        let text =
-            format!("{kind} {id} is {record:?} at {owner}, but {copy:?} at {holder}, both {}", version(versions[0]));
-        found.add(Invariant::EventsHandled, text, format!("Was it edited by hand? Correct the {kind} or its copy."));
     }
 }
 
@@ -51,10 +57,12 @@ fn ticket_copies(snapshot: &Snapshot, found: &mut Findings) {
         let ticket = snapshot.ticket(*id);
         let copy = copies.get(id).map(|copy| &copy.record);
         let versions = [ticket.map(|ticket| ticket.version), copy.map(|copy| copy.version)];
-        let fields = ticket.zip(copy).map(|(ticket, copy)| {
+        let fields = ticket.zip(copy).and_then(|(ticket, copy)| {
             let Ticket { title, price, .. } = ticket;
             let TicketCopy { title: title_of_copy, price: price_of_copy, .. } = copy;
-            [(title, price), (title_of_copy, price_of_copy)]
+            let text = |title: &str, price: u64| format!("{title:?} for {price} cents");
+            ((title, price) != (title_of_copy, price_of_copy))
+                .then(|| [text(title, *price), text(title_of_copy, *price_of_copy)])
         });
         let copies = Copies { kind: "ticket", owner: "tickets", holder: "orders", id, snapshot };
         copies.compare(versions, fields, found);
@@ -67,25 +75,23 @@ fn order_copies(snapshot: &Snapshot, found: &mut Findings) {
         let order = snapshot.order(*id);
         let copy = copies.get(id).map(|copy| &copy.record);
         let versions = [order.map(|order| order.version), copy.map(|copy| copy.version)];
-        let fields = order.zip(copy).map(|(order, copy)| {
-            let Order { user_id, status, expires_at, ticket, .. } = order;
-            let OrderCopy { user_id: user, status: status_of_copy, expires_at: expires, price, ticket_id, .. } = copy;
-            let ticket_of_copy = ticket_id.unwrap_or(ticket.id);
-            [
-                (user_id, status, expires_at, ticket.price, ticket.id),
-                (user, status_of_copy, expires, *price, ticket_of_copy),
-            ]
+        let fields = order.zip(copy).and_then(|(order, copy)| {
+            let fields = (order.status, order.ticket.id, order.ticket.price, order.user_id, order.expires_at);
+            let ticket = copy.ticket_id.unwrap_or(order.ticket.id);
+            let of_copy = (copy.status, ticket, copy.price, copy.user_id, copy.expires_at);
+            (fields != of_copy).then(|| [fields, of_copy].map(order_text))
         });
         let copies = Copies { kind: "order", owner: "orders", holder: "payments", id, snapshot };
         copies.compare(versions, fields, found);
     }
 }
 
+fn order_text((status, ticket, price, buyer, expires_at): (OrderStatus, TicketId, u64, UserId, Timestamp)) -> String {
+    format!("{} (ticket {ticket}, {price} cents, buyer {buyer}, expires at {expires_at})", name(status))
+}
+
 /// The ids in either map.
-fn ids<'a, I: Ord, A, B>(
-    a: &'a std::collections::BTreeMap<I, A>,
-    b: &'a std::collections::BTreeMap<I, B>,
-) -> impl Iterator<Item = &'a I> {
+fn ids<'a, I: Ord, A, B>(a: &'a BTreeMap<I, A>, b: &'a BTreeMap<I, B>) -> impl Iterator<Item = &'a I> {
     a.keys().chain(b.keys().filter(|id| !a.contains_key(id)))
 }
 
