@@ -46,7 +46,7 @@ macro_rules! bus_contract {
                 history_is_read_in_pages
             }
             $crate::contract::bus::progress {
-                progress_shows_what_is_not_settled
+                progress_shows_unsettled_messages
             }
             $crate::contract::bus::readers {
                 readers_of_a_durable_share_its_messages

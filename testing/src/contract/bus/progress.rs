@@ -8,7 +8,7 @@ use crate::contract::harness::Data;
 use crate::wait::wait_until;
 
 /// A message is unsettled until it is acknowledged, whether it was read, is deferred, or was never read.
-pub async fn progress_shows_what_is_not_settled(data: &dyn Data<dyn Bus>) {
+pub async fn progress_shows_unsettled_messages(data: &dyn Data<dyn Bus>) {
     let (bus, reader) = open(data).await;
     let other = subscribe(&*bus, PAYMENTS).await;
     publish(&*bus, 0..4).await;
