@@ -80,6 +80,17 @@ pub enum HistoryStart {
 /// Messages of the history with their positions.
 pub type Page = Vec<(u64, Message)>;
 
+/// How far the readers of a durable have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DurableProgress {
+    /// The durable's name.
+    pub durable: String,
+    /// Every message of its subject up to this position is settled, except `deferred`. The maximum if nothing is left.
+    pub position: u64,
+    /// The positions of messages that are not settled although the position has passed them.
+    pub deferred: Vec<u64>,
+}
+
 /// The error of a bus operation.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
@@ -146,6 +157,9 @@ pub trait Bus: Publisher {
     ///
     /// Does not affect durables. Use it to rebuild state that was lost elsewhere.
     fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>>;
+
+    /// Returns the progress of all durables, sorted by name. It may lag behind what was settled within the last moment.
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError>;
 
     /// Returns at most `limit` dead letters after the dead letter `after`, oldest first. Returns none after the last.
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError>;

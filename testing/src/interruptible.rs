@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 
-use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
+use common::bus::{
+    Bus, BusError, DeadLetter, Durable, DurableProgress, HistoryStart, Page, Publisher, Receipt, Subscription,
+};
 use common::events::{Message, Subject};
 
 /// A bus that refuses to publish while it is interrupted, and messages that a test names. Reading is not affected.
@@ -80,6 +82,10 @@ impl Bus for InterruptibleBus {
 
     fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>> {
         self.bus.history(subjects, start)
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        self.bus.progress().await
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

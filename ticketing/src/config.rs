@@ -8,6 +8,7 @@ use common::service::ProcessConfig;
 use common::telemetry::TelemetryConfig;
 use secrecy::SecretString;
 
+use crate::check::Check;
 use crate::dead_letters::DeadLetters;
 use crate::payments::Payments;
 use crate::republish::Republish;
@@ -24,6 +25,7 @@ use crate::republish::Republish;
   ticketing                                  everything on http://127.0.0.1:3000/api, data in ./data
   ticketing --order-expiration-seconds 5     watch reservations expire
   ticketing dead-letters list                events that listeners rejected
+  ticketing check                            compares all records with each other
   ticketing payments stuck                   payments that need your attention
   ticketing republish tickets --since 2h     announce tickets again after a loss of events
   PORT=8080 DATA_DIR=/var/lib/ticketing STRIPE_KEY=sk_live_... ticketing
@@ -70,6 +72,8 @@ pub(crate) struct Config {
 pub(crate) enum Command {
     /// Lists, shows, replays or drops events that listeners rejected. The system may be running.
     DeadLetters(DeadLetters),
+    /// Compares all records, events and payments with each other, and names each difference. The system may be running.
+    Check(Check),
     /// Lists payments that are stuck or differ from Stripe, or refunds an order. The system may be running.
     Payments(Payments),
     /// Announces the current state of records again, to repair what lost events have left behind. The system may be

@@ -12,8 +12,23 @@ use tracing::warn;
 /// The database of the bus.
 pub(crate) const EVENTS: &str = "events.db";
 
+/// The database of the auth service.
+pub(crate) const USERS: &str = "auth.db";
+
+/// The database of the tickets service.
+pub(crate) const TICKETS: &str = "tickets.db";
+
+/// The database of the orders service.
+pub(crate) const ORDERS: &str = "orders.db";
+
 /// The database of the payments service.
 pub(crate) const PAYMENTS: &str = "payments.db";
+
+/// The delayed jobs of the expiration service.
+pub(crate) const JOBS: &str = "expiration.db";
+
+/// The database of the Stripe simulator.
+pub(crate) const SIMULATOR: &str = "stripe-simulator.db";
 
 /// The path of a database in the data directory of a system, which may be running.
 ///
@@ -26,6 +41,22 @@ pub(crate) fn existing_database(data: &Path, name: &str) -> anyhow::Result<PathB
         bail!("{} does not exist; name the system's data directory with --data-dir (DATA_DIR)", file.display());
     }
     Ok(file)
+}
+
+/// Whether a system is running on a data directory.
+pub(crate) fn is_in_use(data: &Path) -> anyhow::Result<bool> {
+    let path = data.join("lock");
+    let context = || format!("could not read {}", path.display());
+    let lock = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        lock => lock.with_context(context)?,
+    };
+    // Released at once, because a system cannot start in between.
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error).with_context(context),
+    }
 }
 
 /// The directory of all data, locked for this process.

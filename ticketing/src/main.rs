@@ -1,5 +1,6 @@
 //! The whole marketplace in one process, on embedded engines.
 
+mod check;
 mod config;
 mod data;
 mod dead_letters;
@@ -38,6 +39,7 @@ async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
         return match command {
             Command::DeadLetters(dead_letters) => dead_letters.run(&config.data_dir).await,
             Command::Republish(republish) => republish.run(&config.data_dir).await,
+            Command::Check(check) => check.run(&config.data_dir, &config.stripe).await,
             Command::Payments(payments) => payments.run(&config.data_dir, &config.stripe).await,
         };
     }

@@ -16,7 +16,7 @@ use payments::StripeConfig;
 use payments::stripe::Stripe;
 
 use crate::config::Config;
-use crate::data::{DataDirectory, EVENTS, PAYMENTS};
+use crate::data::{DataDirectory, EVENTS, JOBS, ORDERS, PAYMENTS, SIMULATOR, TICKETS, USERS};
 
 /// Every service, ready to run.
 pub(crate) struct System {
@@ -36,15 +36,15 @@ impl System {
         let sessions = Sessions::new(&key, clock.clone());
         let retention = config.retention.event_retention();
         let bus: Arc<dyn Bus> = Arc::new(SqliteBus::open_with(&data.file(EVENTS), clock.clone(), retention)?);
-        let jobs = Arc::new(SqliteJobs::open(&data.file("expiration.db"))?);
+        let jobs = Arc::new(SqliteJobs::open(&data.file(JOBS))?);
         let database = |name: &str, schemas: &[&Schema]| open(&data.file(name), schemas, &clock);
-        let simulator = || database("stripe-simulator.db", stripe_simulator::SCHEMAS);
+        let simulator = || database(SIMULATOR, stripe_simulator::SCHEMAS);
         let (stripe, payments) = stripe(&config.stripe, simulator).await?;
         let secrets = config.stripe.webhook_secrets();
         let services = vec![
-            auth::service(&database("auth.db", auth::SCHEMAS)?, sessions.clone(), config.auth.clone()),
-            tickets::service(&database("tickets.db", tickets::SCHEMAS)?, sessions.clone()),
-            orders::service(&database("orders.db", orders::SCHEMAS)?, sessions.clone(), &config.orders),
+            auth::service(&database(USERS, auth::SCHEMAS)?, sessions.clone(), config.auth.clone()),
+            tickets::service(&database(TICKETS, tickets::SCHEMAS)?, sessions.clone()),
+            orders::service(&database(ORDERS, orders::SCHEMAS)?, sessions.clone(), &config.orders),
             payments::service(&database(PAYMENTS, payments::SCHEMAS)?, sessions, stripe, secrets),
             expiration::service(jobs, bus.clone(), clock.clone()),
         ];

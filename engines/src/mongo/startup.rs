@@ -57,6 +57,9 @@ pub enum ConnectError {
         /// The service that was refused.
         service: String,
     },
+    /// No service has ever opened this database.
+    #[error("no service uses the database {0}; correct the URI")]
+    Unused(String),
     /// The events of this database go to another bus.
     #[error(
         "the events of the database {database} go to {found}, but this bus is {bus}; if two systems use one database, \
@@ -120,6 +123,29 @@ impl MongoStore {
     ///
     /// Refuses a database that another service has opened before.
     pub async fn connect(uri: &SecretString, service: &str, schemas: &[&'static Schema]) -> Result<Self, ConnectError> {
+        let mut store = Self::open(uri, service, schemas).await?;
+        store.identity = store.claim(service).await?;
+        for schema in schemas {
+            store.create_indexes(schema).await?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the existing database of a service without changing it. For tools.
+    pub async fn connect_to_existing(
+        uri: &SecretString,
+        service: &str,
+        schemas: &[&'static Schema],
+    ) -> Result<Self, ConnectError> {
+        let mut store = Self::open(uri, service, schemas).await?;
+        let meta = store.database.collection::<Stored>(META);
+        let owner = with_timeout(store.timeout, async move { Ok(meta.find_one(doc! { "_id": OWNER }).await?) });
+        let owner = owner.await?.ok_or_else(|| ConnectError::Unused(store.database.name().to_owned()))?;
+        store.identity = store.owned_by(service, Some(&owner))?;
+        Ok(store)
+    }
+
+    async fn open(uri: &SecretString, service: &str, schemas: &[&'static Schema]) -> Result<Self, ConnectError> {
         let mut options = parse(uri.expose_secret()).await?;
         let timeout = options.server_selection_timeout.unwrap_or(CALL_TIMEOUT);
         configure(&mut options, service, timeout);
@@ -127,12 +153,7 @@ impl MongoStore {
         let client = Client::with_options(options).map_err(|error| ConnectError::Uri(message(&error)))?;
 
         let database = client.database(&name);
-        let mut store = Self { database, schemas: schemas.to_vec(), timeout, identity: String::new() };
-        store.identity = store.claim(service).await?;
-        for schema in schemas {
-            store.create_indexes(schema).await?;
-        }
-        Ok(store)
+        Ok(Self { database, schemas: schemas.to_vec(), timeout, identity: String::new() })
     }
 
     /// Records which bus the events of this database go to. Refuses a bus other than the recorded one.
@@ -161,8 +182,12 @@ impl MongoStore {
             }
             Ok(meta.find_one(doc! { "_id": OWNER }).await?)
         });
-        let owner = owner.await?;
-        let found = self.owner_field(owner.as_ref(), "service", Bson::as_str)?;
+        self.owned_by(service, owner.await?.as_ref())
+    }
+
+    /// Checks that the database belongs to a service, and returns the identity of the database.
+    fn owned_by(&self, service: &str, owner: Option<&Stored>) -> Result<String, ConnectError> {
+        let found = self.owner_field(owner, "service", Bson::as_str)?;
         if found != service {
             return Err(ConnectError::OtherService {
                 database: self.database.name().to_owned(),
@@ -170,7 +195,7 @@ impl MongoStore {
                 service: service.to_owned(),
             });
         }
-        let instance = self.owner_field(owner.as_ref(), "instance", Bson::as_object_id)?;
+        let instance = self.owner_field(owner, "instance", Bson::as_object_id)?;
         Ok(format!("{}/{}", self.database.name(), instance.to_hex()))
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info, pull};
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
-use common::bus::{BusError, Durable};
+use common::bus::{BusError, Durable, DurableProgress};
+use futures_util::TryStreamExt;
 
 use super::connection::Server;
 use super::error::unavailable;
@@ -48,6 +49,15 @@ impl Server {
         self.context.create_consumer_on_stream(config, &*self.stream).await.map_err(unavailable)
     }
 
+    /// The progress of all durables, sorted by name.
+    pub(super) async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        let stream = self.context.get_stream(&*self.stream).await.map_err(unavailable)?;
+        let consumers: Vec<Info> = stream.consumers().try_collect().await.map_err(unavailable)?;
+        let mut all: Vec<_> = consumers.into_iter().filter_map(progress).collect();
+        all.sort_by(|a, b| a.durable.cmp(&b.durable));
+        Ok(all)
+    }
+
     async fn check_owner(&self, durable: Durable, owner: &str) -> Result<(), BusError> {
         let stream = &*self.stream;
         let existing = match self.context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, stream).await {
@@ -65,6 +75,16 @@ impl Server {
             _ => Ok(()),
         }
     }
+}
+
+/// `None` for a temporary consumer. The server does not say which messages are unsettled, only which is the first.
+fn progress(consumer: Info) -> Option<DurableProgress> {
+    let position = match (consumer.num_ack_pending, consumer.num_pending) {
+        (0, 0) => u64::MAX,
+        (0, _) => consumer.delivered.stream_sequence,
+        _ => consumer.ack_floor.stream_sequence,
+    };
+    Some(DurableProgress { durable: consumer.config.durable_name?, position, deferred: Vec::new() })
 }
 
 pub(super) fn is_missing(error: &ConsumerError) -> bool {

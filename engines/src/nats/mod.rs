@@ -27,7 +27,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
+use common::bus::{
+    Bus, BusError, DeadLetter, Durable, DurableProgress, HistoryStart, Page, Publisher, Receipt, Subscription,
+};
 use common::events::{Message, Subject};
 use futures_util::stream::BoxStream;
 use tracing::warn;
@@ -118,6 +120,11 @@ impl Bus for NatsBus {
 
     fn history(&self, subjects: &'static [Subject], start: HistoryStart) -> BoxStream<'_, Result<Page, BusError>> {
         Box::pin(self.server.pages(subjects, start))
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        self.server.check_connected()?;
+        self.server.progress().await
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

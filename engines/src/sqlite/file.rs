@@ -52,6 +52,17 @@ impl SqliteFile {
     pub fn open(path: &Path, schema: &str) -> Result<Self, SqliteError> {
         let name: Arc<str> = path.display().to_string().into();
         let writer = open_writer(path, schema).map_err(|error| SqliteError::new(&name, error))?;
+        Self::start(path, name, writer)
+    }
+
+    /// Opens an existing file without changing it: every write fails.
+    pub fn open_read_only(path: &Path) -> Result<Self, SqliteError> {
+        let name: Arc<str> = path.display().to_string().into();
+        let reader = open_reader(path).map_err(|error| SqliteError::new(&name, error))?;
+        Self::start(path, name, reader)
+    }
+
+    fn start(path: &Path, name: Arc<str>, writer: Connection) -> Result<Self, SqliteError> {
         let (queue, writes) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name(path.file_stem().map_or_else(|| "sqlite".into(), |stem| format!("{}-writer", stem.display())))

@@ -32,6 +32,11 @@ impl SqliteJobs {
     pub fn open(path: &Path) -> Result<Self, JobsError> {
         Ok(Self { file: SqliteFile::open(path, SCHEMA)? })
     }
+
+    /// Opens an existing file without changing it: every write fails. For tools.
+    pub fn open_read_only(path: &Path) -> Result<Self, JobsError> {
+        Ok(Self { file: SqliteFile::open_read_only(path)? })
+    }
 }
 
 #[async_trait]

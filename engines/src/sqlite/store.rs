@@ -46,6 +46,11 @@ impl SqliteStore {
         let sql: String = std::iter::once(CREATE_OUTBOX.to_owned()).chain(tables).collect();
         Ok(Self { file: SqliteFile::open(path, &sql)? })
     }
+
+    /// Opens an existing file without changing it: every write fails. For tools.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self { file: SqliteFile::open_read_only(path)? })
+    }
 }
 
 #[async_trait]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::bus::{
-    Bus, BusError, DeadLetter, Delivery, Durable, HistoryStart, Page, Publisher, Receipt, Subscription, Verdict,
+    Bus, BusError, DeadLetter, Delivery, Durable, DurableProgress, HistoryStart, Page, Publisher, Receipt,
+    Subscription, Verdict,
 };
 use common::events::{ExpirationComplete, Message, Subject};
 use common::ids::OrderId;
@@ -141,6 +142,10 @@ impl Bus for MemoryBus {
 
     fn history(&self, _: &'static [Subject], _: HistoryStart) -> BoxStream<'_, Result<Page, BusError>> {
         stream::empty().boxed()
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        Ok(Vec::new())
     }
 
     async fn dead_letters(&self, _: Option<&str>, _: usize) -> Result<Vec<DeadLetter>, BusError> {

@@ -13,7 +13,7 @@ use crate::wait::{TIMEOUT, wait_until_ok};
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a command that exits by itself may run.
-const RUN_TIMEOUT: Duration = Duration::from_secs(10);
+const RUN_TIMEOUT: Duration = Duration::from_secs(30);
 
 const EXIT_POLL: Duration = Duration::from_millis(10);
 
@@ -117,7 +117,7 @@ impl Drop for Process {
 ///
 /// # Panics
 ///
-/// If it is still running after ten seconds.
+/// If it is still running after thirty seconds.
 pub async fn run(command: &mut Command) -> (bool, String) {
     let mut process = Process::start(command);
     let status = process.try_wait_for_exit(RUN_TIMEOUT).await;

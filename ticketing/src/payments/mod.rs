@@ -111,7 +111,8 @@ fn differences(drifts: &[Drift], since: Timestamp) -> String {
     format!("{lines}\n{} differences since {since}.\n", drifts.len())
 }
 
-fn advice(difference: Difference) -> &'static str {
+/// What to do about a difference.
+pub(crate) fn advice(difference: Difference) -> &'static str {
     match difference {
         Difference::UnknownPayment => "Was the database restored? Cancel or refund it in Stripe's dashboard.",
         Difference::StillOpen | Difference::StillCharged => "The system releases or refunds it within a minute.",

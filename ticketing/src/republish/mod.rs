@@ -20,9 +20,8 @@ use common::records::Records;
 use common::republish::{Progress, Republisher};
 use common::store::{Schema, Store};
 use common::trace::in_new_trace;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::write;
+use crate::output::{progress_bar, write};
 #[cfg(feature = "spread")]
 use with_servers::Source;
 #[cfg(not(feature = "spread"))]
@@ -160,17 +159,11 @@ async fn announce_since(republisher: &Republisher<'_>, owner: Owner, since: Time
     let bar = progress_bar(republisher.store.count(republisher.records.schema).await?);
     let report = |progress: Progress| bar.set_position(progress.read);
     let Progress { read, announced, invalid } = republisher.since(since, report).await?;
-    bar.finish_and_clear();
+    drop(bar);
     let owner = owner.name();
     write(&format!("Announced {announced} of {read} {owner} again.\n"))?;
     if invalid > 0 {
         write(&format!("Skipped {invalid} that are not valid; the log names them.\n"))?;
     }
     Ok(invalid == 0)
-}
-
-/// Visible only on a terminal.
-fn progress_bar(records: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} read, {eta} left");
-    ProgressBar::new(records).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -48,6 +48,20 @@ impl Engines {
         command
     }
 
+    /// A command that runs `ticketing check` on these servers.
+    pub(crate) fn check(&self) -> Command {
+        let Self { mongo, nats, redis } = self;
+        let mut command = binaries().command("ticketing");
+        command.arg("check");
+        for service in ["tickets", "orders", "payments"] {
+            let uri = format!("mongodb://127.0.0.1:{}/{service}", mongo.proxy.port());
+            command.env(format!("{}_MONGO_URI", service.to_uppercase()), uri);
+        }
+        command.env("NATS_URL", format!("nats://127.0.0.1:{}", nats.proxy.port()));
+        command.env("REDIS_HOST", format!("127.0.0.1:{}", redis.proxy.port()));
+        command
+    }
+
     /// How to reach the bus, for a client that is none of the services.
     pub(crate) fn nats_config(&self) -> NatsConfig {
         NatsConfig {

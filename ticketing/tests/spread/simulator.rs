@@ -86,9 +86,14 @@ impl Simulator {
 
     /// Completes the step that the bank requires of an order's buyer.
     pub(crate) async fn authenticate(&self, order: &Order) {
+        self.intervene(order, "authenticate").await;
+    }
+
+    /// Does what a person or a bank does to the intent of an order.
+    pub(crate) async fn intervene(&self, order: &Order, action: &str) {
         let intents = self.intents().await;
         let intent = intents.iter().find(|intent| intent.terms.metadata.order_id == order.id).unwrap();
-        let url = format!("{}/_simulator/payment_intents/pi_{}/authenticate", self.url, intent.id);
+        let url = format!("{}/_simulator/payment_intents/pi_{}/{action}", self.url, intent.id);
         http_client().post(url).send().await.unwrap().error_for_status().unwrap();
     }
 

@@ -1,11 +1,12 @@
 //! The services of a system: started, stopped, killed and started again.
 
 use std::collections::HashSet;
+use std::process::Command;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use testing::system::records::{OrderRecord, Records, TicketRecord};
-use testing::system::{Addresses, Api, Process, SERVICES, STOP_TIMEOUT, User, http_client};
+use testing::system::{Addresses, Api, Process, SERVICES, STOP_TIMEOUT, User, http_client, run};
 use testing::wait_until_ok;
 
 use crate::engines::Engines;
@@ -176,10 +177,19 @@ impl Spread {
         })
         .await;
         self.engines.assert_no_dead_letters().await;
+        let (holds, output) = run(&mut self.check()).await;
+        assert!(holds && output.contains("Every invariant holds: "), "{output}");
         for replica in &self.services {
             let output = replica.running().0.output();
             assert!(!output.contains("panicked"), "{}: {output}", replica.name);
         }
+    }
+
+    /// A command that runs `ticketing check` on this system.
+    pub(crate) fn check(&self) -> Command {
+        let mut check = self.engines.check();
+        check.env("STRIPE_KEY", "sk_test_spread").env("STRIPE_API_BASE", &self.simulator.url);
+        check
     }
 
     async fn records(&self, users: &[User], mut known: HashSet<String>) -> Records {

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 use serde::de::DeserializeOwned;
-use testing::system::System;
 use testing::system::records::Records;
+use testing::system::{System, run};
 use testing::{TIMEOUT, wait_until_ok};
 
 /// Events that a durable has not read yet. Its name ends in the subject it reads, and everything up to its position is
@@ -18,7 +18,8 @@ const UNREAD: &str = "SELECT durables.name || ' has not read ' || message_id FRO
 const UNSETTLED: &str = "SELECT durable || ' retries ' || message_id FROM unsettled JOIN events USING (seq)";
 const DEAD_LETTERS: &str = "SELECT durable || ' rejected ' || message_id || ': ' || reason FROM dead_letters";
 
-/// Waits until the services agree with each other and have nothing left to do.
+/// Waits until the services agree with each other and have nothing left to do. Then `ticketing check` finds that each
+/// invariant holds.
 pub(crate) async fn wait_until_consistent(system: &System) {
     wait_until_ok(async || {
         let records = read(system.directory());
@@ -27,6 +28,8 @@ pub(crate) async fn wait_until_consistent(system: &System) {
         if inconsistencies.is_empty() { Ok(()) } else { Err(inconsistencies.join("\n")) }
     })
     .await;
+    let (holds, output) = run(system.command().arg("check")).await;
+    assert!(holds && output.contains("Every invariant holds: "), "{output}");
 }
 
 /// Checks all databases for corruption.

@@ -6,6 +6,7 @@ mod binary;
 mod databases;
 mod stripe;
 
+mod check;
 mod crash;
 mod crash_in_call;
 mod dead_letters;

@@ -8,7 +8,7 @@ use testing::in_time;
 use testing::system::{Order, Ticket};
 
 use crate::binary::{setup, start};
-use crate::databases::{open, texts};
+use crate::databases::{open, texts, wait_until_consistent};
 
 #[tokio::test]
 async fn a_ticket_is_listed_reserved_paid_for_and_sold() {
@@ -50,6 +50,7 @@ async fn a_ticket_is_listed_reserved_paid_for_and_sold() {
     assert_eq!(ann.find_ticket(&ticket.id).await, reserved);
     assert!(!eve.finds_for_sale(&ticket).await);
     assert_eq!(bob.list_all::<Order>("/orders").await, [complete]);
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
@@ -68,6 +69,7 @@ async fn a_service_knows_in_time_what_another_has_just_confirmed() {
     for _ in 0..10 {
         in_time(purchase).await;
     }
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
@@ -94,6 +96,7 @@ async fn a_declined_card_gets_the_reason_and_another_card_pays() {
 
     bob.pay(&order, "pm_card_visa").await;
     bob.wait_until_complete(&order).await;
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
@@ -122,6 +125,7 @@ async fn a_cancelled_order_frees_its_ticket_for_another_buyer() {
     bob.cancel(&cancelled).await;
     ann.wait_until_reserved_by(&ticket, Some(&bought)).await;
     assert_eq!(bob.find_order(&cancelled.id).await.version, 1);
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
@@ -168,6 +172,7 @@ async fn users_cannot_access_the_records_of_others() {
     ] {
         call.send().await.expect_error(404, "Not Found");
     }
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
@@ -190,6 +195,7 @@ async fn an_edited_ticket_sells_at_its_new_price_and_older_orders_keep_theirs() 
     assert_eq!(bob.find_order(&cheap.id).await.ticket, cheap.ticket);
     eve.pay(&dear, "tok_visa").await;
     assert_eq!(eve.wait_until_complete(&dear).await.1.amount.to_string(), "99.5");
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]
@@ -214,6 +220,7 @@ async fn a_request_and_all_events_it_causes_share_one_trace() {
         let series = format!("events_published_total{{subject=\"{subject}\"}}");
         assert_eq!(system.metric(&series).await.to_string(), count.to_string(), "{subject}");
     }
+    wait_until_consistent(&system).await;
 }
 
 #[tokio::test]

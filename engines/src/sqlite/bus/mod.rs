@@ -21,7 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::bus::{Bus, BusError, DeadLetter, Durable, HistoryStart, Page, Publisher, Receipt, Subscription};
+use common::bus::{
+    Bus, BusError, DeadLetter, Durable, DurableProgress, HistoryStart, Page, Publisher, Receipt, Subscription,
+};
 use common::clock::{Clock, SystemClock, Timestamp};
 use common::events::{Message, Subject};
 use common::trace::TraceParent;
@@ -57,15 +59,24 @@ impl SqliteBus {
     /// Opens or creates the file. The clock dates events, which are kept for the time of `retention`, or all of them.
     pub fn open_with(path: &Path, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Result<Self, BusError> {
         migrate(path, clock.now()).map_err(BusError::unavailable)?;
-        Ok(Self {
+        Ok(Self::on(SqliteFile::open(path, SCHEMA)?, path, clock, retention))
+    }
+
+    /// Opens an existing file without changing it: every write fails. For tools.
+    pub fn open_read_only(path: &Path) -> Result<Self, BusError> {
+        Ok(Self::on(SqliteFile::open_read_only(path)?, path, Arc::new(SystemClock), None))
+    }
+
+    fn on(file: SqliteFile, path: &Path, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Self {
+        Self {
             path: path.to_owned(),
-            file: SqliteFile::open(path, SCHEMA)?,
+            file,
             clock,
             retention,
             arrivals: Subject::ALL.into_iter().map(|subject| (subject, watch::Sender::new(()))).collect(),
             consumers: Mutex::default(),
             next_reader: AtomicU64::new(0),
-        })
+        }
     }
 
     /// The shared state of a durable's readers. Creates the durable if it is new.
@@ -142,6 +153,25 @@ impl Bus for SqliteBus {
             let page = self.file.read(|db| history::read(db, subjects, start))?;
             Ok(page.map(|(page, end)| (page, HistoryStart::After(end))))
         }))
+    }
+
+    async fn progress(&self) -> Result<Vec<DurableProgress>, BusError> {
+        let sql = "SELECT name, position, seq FROM durables LEFT JOIN unsettled ON durable = name ORDER BY name, seq";
+        Ok(self.file.read(|db| {
+            let mut all: Vec<DurableProgress> = Vec::new();
+            let mut query = db.prepare_cached(sql)?;
+            let mut rows = query.query([])?;
+            while let Some(row) = rows.next()? {
+                let durable: String = row.get(0)?;
+                if all.last().is_none_or(|last| last.durable != durable) {
+                    all.push(DurableProgress { durable, position: row.get(1)?, deferred: Vec::new() });
+                }
+                if let (Some(last), Some(seq)) = (all.last_mut(), row.get(2)?) {
+                    last.deferred.push(seq);
+                }
+            }
+            Ok(all)
+        })?)
     }
 
     async fn dead_letters(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, BusError> {

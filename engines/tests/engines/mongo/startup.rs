@@ -30,6 +30,20 @@ async fn a_database_belongs_to_one_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tool_opens_only_an_existing_database_and_does_not_change_it() {
+    let Some(case) = Case::new().await else { return };
+    let uri = SecretString::from(format!("{}/{}", case.server.uri, case.database));
+    let open = async |service, schemas| MongoStore::connect_to_existing(&uri, service, schemas).await.map(drop);
+    let error = open("tickets", &[TICKETS]).await.unwrap_err().to_string();
+    assert_eq!(error, format!("no service uses the database {}; correct the URI", case.database));
+    MongoStore::connect(&uri, "tickets", &[]).await.expect("an empty database");
+    open("tickets", &[TICKETS]).await.expect("the same service");
+    assert!(matches!(open("orders", &[TICKETS]).await, Err(ConnectError::OtherService { .. })));
+    let collections = case.tickets().await.client().database(&case.database).list_collection_names().await.unwrap();
+    assert_eq!(collections, ["meta"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_cannot_be_created_is_named() {
     const STRICTER: &Schema = &Schema {
         collection: "tickets",

@@ -74,3 +74,18 @@ async fn an_error_opening_a_file_names_it() {
     let error = SqliteFile::open(&path, SCHEMA).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains(&*path.to_string_lossy()), "{error}");
 }
+
+#[tokio::test]
+async fn a_tool_opens_only_an_existing_file_and_cannot_write_to_it() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("test.db");
+    assert!(SqliteFile::open_read_only(&path).is_err());
+    assert!(!path.exists());
+    let insert = |db: &rusqlite::Connection| db.execute("INSERT INTO numbers VALUES (1)", []);
+    let file = SqliteFile::open(&path, SCHEMA).unwrap();
+    file.write(insert).await.unwrap();
+    let tool = SqliteFile::open_read_only(&path).unwrap();
+    let error = chain(&tool.write(insert).await.unwrap_err());
+    assert!(error.contains("readonly"), "{error}");
+    assert_eq!(numbers(&tool), [1]);
+}

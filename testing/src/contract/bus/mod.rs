@@ -5,6 +5,7 @@ pub mod delivery;
 pub mod fixture;
 pub mod history;
 pub mod lag;
+pub mod progress;
 pub mod readers;
 pub mod restarts;
 pub mod retries;
@@ -50,6 +51,9 @@ macro_rules! bus_contract {
             }
             $crate::contract::bus::lag {
                 lag_is_the_age_of_the_oldest_event_that_is_not_handled
+            }
+            $crate::contract::bus::progress {
+                progress_shows_unsettled_messages
             }
             $crate::contract::bus::readers {
                 readers_of_a_durable_share_its_messages
