@@ -45,6 +45,7 @@ use order::OrderCopy;
 use payment::Payment;
 use stripe::{Stripe, StripeError};
 use webhook::WebhookEvent;
+use worker::Work;
 
 /// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[OrderCopy::SCHEMA, Payment::SCHEMA, WebhookEvent::SCHEMA];
@@ -59,8 +60,10 @@ struct AppState {
     secrets: Arc<WebhookSecrets>,
     sessions: Sessions,
     clock: Arc<dyn Clock>,
-    /// Wakes the worker when something is due.
-    work: Arc<Notify>,
+    /// The payments that the worker should settle now.
+    work: Arc<Work>,
+    /// Wakes the worker when a webhook is stored.
+    received: Arc<Notify>,
 }
 
 impl AppState {
@@ -74,6 +77,7 @@ impl AppState {
             sessions,
             clock: database.clock().clone(),
             work: Arc::default(),
+            received: Arc::default(),
         }
     }
 }
