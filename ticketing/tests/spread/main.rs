@@ -8,6 +8,7 @@ mod engines;
 mod simulator;
 mod spread;
 
+mod commands;
 mod crash;
 mod dead_letters;
 mod outage;
