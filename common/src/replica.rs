@@ -58,19 +58,22 @@ impl<T: Entity> Replica<T> {
     ///
     /// [`ListenError::Unavailable`] while the database is unavailable.
     pub async fn apply(&self, copy: T) -> Result<T, ListenError> {
-        // The first version is most likely not stored.
-        let mut stored = if copy.version() == 0 { None } else { self.get(copy.id()).await? };
+        // Most likely the version before it is stored, or nothing before the first.
+        let mut written = match copy.version().checked_sub(1) {
+            Some(before) => self.0.overwrite(before, &copy).await,
+            None => self.0.insert(&copy, ()).await,
+        };
         loop {
-            let written = match stored {
+            match written {
+                Ok(()) => return Ok(copy),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+            written = match self.get(copy.id()).await? {
                 Some(stored) if stored.version() >= copy.version() => return Ok(stored),
                 Some(older) => self.0.overwrite(older.version(), &copy).await,
                 None => self.0.insert(&copy, ()).await,
             };
-            match written {
-                Ok(()) => return Ok(copy),
-                Err(StoreError::Conflict) => stored = self.get(copy.id()).await?,
-                Err(error) => return Err(error.into()),
-            }
         }
     }
 

@@ -46,6 +46,7 @@ use order::OrderCopy;
 use payment::Payment;
 use stripe::{Stripe, StripeError};
 use webhook::WebhookEvent;
+use worker::Work;
 
 /// The collections of the service's database.
 pub const SCHEMAS: &[&Schema] = &[OrderCopy::SCHEMA, Payment::SCHEMA, WebhookEvent::SCHEMA];
@@ -63,8 +64,10 @@ struct AppState {
     secrets: Arc<WebhookSecrets>,
     sessions: Sessions,
     clock: Arc<dyn Clock>,
-    /// Wakes the worker when something is due.
-    work: Arc<Notify>,
+    /// The payments that the worker should settle now.
+    work: Arc<Work>,
+    /// Wakes the worker when a webhook is stored.
+    received: Arc<Notify>,
 }
 
 impl AppState {
@@ -78,6 +81,7 @@ impl AppState {
             sessions,
             clock: database.clock().clone(),
             work: Arc::default(),
+            received: Arc::default(),
         }
     }
 }

@@ -48,15 +48,16 @@ enum Begun {
 
 /// Records an attempt, unless another one for the order is in flight or holds money.
 async fn begin(app: &AppState, order: &OrderCopy) -> Result<Begun, PaymentError> {
+    // Most orders have none yet; the unique indexes reveal an earlier one.
+    let mut attempts: Vec<Payment> = Vec::new();
     loop {
-        let attempts = Query::newest(MAX_ATTEMPTS as usize).with(Payment::ORDER, order.id);
-        let attempts = app.payments.find(attempts).await?;
         if let Some(live) = attempts.iter().find(|attempt| !attempt.status.is_ended()) {
             match live.status {
                 PaymentStatus::RequiresAction => return Ok(Begun::Pending(live.clone())),
                 PaymentStatus::Stuck => return Err(PaymentError::InProgress),
                 PaymentStatus::Recorded | PaymentStatus::Confirming | PaymentStatus::Voiding => {
                     finish(app, live).await?;
+                    attempts = find_attempts(app, order).await?;
                     continue;
                 }
                 _ => return Err(OrderRuleError::Paid.into()),
@@ -69,11 +70,15 @@ async fn begin(app: &AppState, order: &OrderCopy) -> Result<Begun, PaymentError>
         }
         let payment = Payment::record(order, number, now);
         match app.payments.insert(&payment, ()).await {
-            // A concurrent attempt was first.
-            Err(StoreError::Duplicate(_)) => {}
+            // An earlier or concurrent attempt was first.
+            Err(StoreError::Duplicate(_)) => attempts = find_attempts(app, order).await?,
             stored => return Ok(stored.map(|()| Begun::New(payment))?),
         }
     }
+}
+
+async fn find_attempts(app: &AppState, order: &OrderCopy) -> Result<Vec<Payment>, StoreError> {
+    app.payments.find(Query::newest(MAX_ATTEMPTS as usize).with(Payment::ORDER, order.id)).await
 }
 
 /// Finishes an interrupted attempt, so that the buyer can try again.

@@ -21,7 +21,8 @@ use crate::stripe::{Intent, StripeError};
 ///
 /// [`PaymentError::Stripe`] if Stripe did not respond as it should. The payment is then due again later.
 pub(crate) async fn settle(app: &AppState, id: PaymentId) -> Result<Payment, PaymentError> {
-    match claim(app, id).await? {
+    let payment = app.payments.get(id).await?.ok_or(PaymentError::UnknownPayment(id))?;
+    match claim(app, payment).await? {
         Claim::Granted(payment) => settle_claimed(app, payment).await,
         Claim::Refused(payment) => Ok(payment),
     }
@@ -34,10 +35,10 @@ pub(crate) enum Claim {
     Refused(Payment),
 }
 
-/// Claims a payment.
-pub(crate) async fn claim(app: &AppState, id: PaymentId) -> Result<Claim, PaymentError> {
+/// Claims a payment as the caller has read it, or as another task has changed it since.
+pub(crate) async fn claim(app: &AppState, payment: Payment) -> Result<Claim, PaymentError> {
     let mut is_granted = false;
-    let payment = record(app, id, |payment| {
+    let payment = record_from(app, payment, |payment| {
         is_granted = payment.claim(app.clock.now());
         Ok(PaymentEvent::None)
     })
@@ -145,25 +146,24 @@ pub(crate) async fn observe(app: &AppState, payment: &Payment, intent: &Intent) 
 /// Schedules a comparison of a payment with Stripe's state. Returns `false` while a task works on the payment.
 pub(crate) async fn check(app: &AppState, id: PaymentId) -> Result<bool, PaymentError> {
     let mut scheduled = false;
-    record(app, id, |payment| {
+    let payment = record(app, id, |payment| {
         scheduled = payment.check(app.clock.now());
         Ok(PaymentEvent::None)
     })
     .await?;
     if scheduled {
-        app.work.notify_one();
+        app.work.add(payment);
     }
     Ok(scheduled)
 }
 
 /// Schedules the end of an intent that was created for a payment that had ended by then.
 pub(crate) async fn adopt(app: &AppState, id: PaymentId, intent: &str) -> Result<(), PaymentError> {
-    record(app, id, |payment| {
+    let adopted = record(app, id, |payment| {
         payment.adopt(intent.to_owned(), app.clock.now());
         Ok(PaymentEvent::None)
-    })
-    .await?;
-    app.work.notify_one();
+    });
+    app.work.add(adopted.await?);
     Ok(())
 }
 
@@ -219,7 +219,7 @@ pub(crate) async fn update(
     change: impl Fn(&mut Payment, Timestamp) -> Result<(), InvalidTransition>,
 ) -> Result<Payment, PaymentError> {
     let expected = payment.version;
-    record(app, payment.id, |payment| {
+    record_from(app, payment.clone(), |payment| {
         if payment.version != expected {
             return Err(InvalidTransition(payment.status).into());
         }
@@ -229,14 +229,15 @@ pub(crate) async fn update(
     .await
 }
 
-/// Changes a payment, unless another task has changed it. Returns the payment as it is then.
+/// Changes a payment, unless another task has changed it. Returns the payment as it is then. If `change` changes
+/// nothing, another task may have.
 async fn record_if_same(
     app: &AppState,
     payment: &Payment,
     change: impl Fn(&mut Payment, Timestamp) -> PaymentEvent,
 ) -> Result<Payment, PaymentError> {
     let expected = payment.version;
-    record(app, payment.id, |payment| {
+    record_from(app, payment.clone(), |payment| {
         let unchanged = payment.version == expected;
         Ok(if unchanged { change(payment, app.clock.now()) } else { PaymentEvent::None })
     })
@@ -244,10 +245,20 @@ async fn record_if_same(
 }
 
 /// Stores a change of a payment together with the event that announces it.
-pub(crate) async fn record(
+async fn record(
     app: &AppState,
     id: PaymentId,
     change: impl FnMut(&mut Payment) -> Result<PaymentEvent, PaymentError>,
 ) -> Result<Payment, PaymentError> {
     app.payments.update(id, change).await?.ok_or(PaymentError::UnknownPayment(id))
+}
+
+/// Like [`record`], but reads the payment only if another task has changed it since the caller read it.
+pub(crate) async fn record_from(
+    app: &AppState,
+    payment: Payment,
+    change: impl FnMut(&mut Payment) -> Result<PaymentEvent, PaymentError>,
+) -> Result<Payment, PaymentError> {
+    let id = payment.id;
+    app.payments.update_from(payment, change).await?.ok_or(PaymentError::UnknownPayment(id))
 }

@@ -168,30 +168,33 @@ pub(crate) async fn receive(app: &AppState, event: &WebhookEvent) -> Result<(), 
             }
         }
     }
-    app.work.notify_one();
+    app.received.notify_one();
     Ok(())
 }
 
-/// Schedules a check of each payment that a stored event is about.
-pub(crate) async fn handle_pending(app: &AppState) -> Result<(), PaymentError> {
-    let mut after = None;
+/// Schedules a check of each payment that a stored event is about. Returns whether that is done for all of them.
+pub(crate) async fn handle_pending(app: &AppState) -> Result<bool, PaymentError> {
+    let (mut after, mut all_handled) = (None, true);
     loop {
         let pending = app.webhooks.find(Query::newest(BATCH).with("pending", "yes").after(after)).await?;
-        let Some(last) = pending.last() else { return Ok(()) };
-        after = Some(last.id);
+        after = pending.last().map(|last| last.id);
         for event in &pending {
-            handle(app, event).await?;
+            all_handled &= handle(app, event).await?;
+        }
+        if pending.len() < BATCH {
+            return Ok(all_handled);
         }
     }
 }
 
-async fn handle(app: &AppState, event: &WebhookEvent) -> Result<(), PaymentError> {
-    let Some(intent) = &event.intent else { return Ok(()) };
+/// Returns whether the event is handled.
+async fn handle(app: &AppState, event: &WebhookEvent) -> Result<bool, PaymentError> {
+    let Some(intent) = &event.intent else { return Ok(true) };
     if let Some(payment) = app.payments.find(Query::newest(1).with(Payment::INTENT, intent)).await?.pop()
         && !check(app, payment.id).await?
     {
         // A task works on the payment, and may have read an older state. The next round sees what it found.
-        return Ok(());
+        return Ok(false);
     }
     let handled = app.webhooks.update(event.id, |event| -> Result<(), StoreError> {
         if event.pending.take().is_some() {
@@ -200,7 +203,7 @@ async fn handle(app: &AppState, event: &WebhookEvent) -> Result<(), PaymentError
         Ok(())
     });
     handled.await?;
-    Ok(())
+    Ok(true)
 }
 
 #[cfg(test)]

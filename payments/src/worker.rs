@@ -1,13 +1,15 @@
 //! The background worker: settles payments that are due, handles webhooks, and compares Stripe's intents with ours.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use common::clock::Timestamp;
 use common::error::chain;
-use common::ids::PaymentId;
 use common::store::{Query, StoreError};
 use common::trace::in_new_trace;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -18,8 +20,15 @@ use crate::payment::Payment;
 use crate::settlement::{Claim, claim, settle_claimed};
 use crate::webhook;
 
-/// How often at least to look for due payments. Changes by this process are noticed at once.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often at least to look for due payments. Changes by this process are noticed at once, and the worker knows when a
+/// payment that it has seen is due. So this only finds what other processes have left.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// How often at least to look for webhooks, for the same reason.
+const WEBHOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The pause after a failure of the database, and while a webhook has to wait.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How many payments to settle concurrently.
 const MAX_IN_FLIGHT: usize = 32;
@@ -30,18 +39,46 @@ const BATCH: usize = 100;
 /// How often to compare Stripe's intents with ours.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 
+/// The payments that other tasks of this process have found or made due.
+#[derive(Default)]
+pub(crate) struct Work {
+    payments: Mutex<Vec<Payment>>,
+    added: Notify,
+}
+
+impl Work {
+    /// Lets the worker settle a payment, unless nothing remains to be done.
+    pub(crate) fn add(&self, payment: Payment) {
+        let mut payments = self.payments();
+        // The worker finds further ones in the database.
+        if payment.is_unsettled() && payments.len() < BATCH {
+            payments.push(payment);
+            self.added.notify_one();
+        }
+    }
+
+    fn take(&self) -> Vec<Payment> {
+        std::mem::take(&mut self.payments())
+    }
+
+    fn payments(&self) -> MutexGuard<'_, Vec<Payment>> {
+        self.payments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Runs the worker until `stop`, then finishes the payments it works on.
 pub(crate) async fn run(app: AppState, stop: CancellationToken) {
     let mut in_flight = FuturesUnordered::new();
     let mut outage = Outage::default();
-    let (mut next_round, mut next_audit) = (app.clock.now(), app.clock.now());
+    let start = app.clock.now();
+    let (mut next_round, mut next_webhooks, mut next_audit) = (start, start, start);
     // Whether the last round found more payments than there was room for.
     let mut is_backlogged = false;
     while !stop.is_cancelled() {
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            Some(available) = in_flight.next() => {
+            Some(Settled { available, due_at }) = in_flight.next() => {
                 if let Some(available) = available {
                     outage.note(available, in_flight.is_empty());
                 }
@@ -49,21 +86,43 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
                     next_round = app.clock.now().plus(outage.pause());
                 } else if is_backlogged {
                     next_round = app.clock.now();
+                } else if let Some(due_at) = due_at {
+                    next_round = next_round.min(due_at);
                 }
             }
-            () = app.work.notified(), if !outage.is_on() => next_round = app.clock.now(),
+            () = app.work.added.notified(), if !outage.is_on() => {
+                let payments = app.work.take();
+                if payments.len() > outage.limit().saturating_sub(in_flight.len()) {
+                    is_backlogged = true;
+                    continue;
+                }
+                for payment in payments {
+                    in_flight.push(in_new_trace("settlement", settle_one(&app, payment)).boxed());
+                }
+            }
+            () = app.received.notified(), if !outage.is_on() => {
+                next_round = app.clock.now();
+                next_webhooks = next_round;
+            }
             () = app.clock.sleep_until(next_round) => {
+                let now = app.clock.now();
+                if now >= next_webhooks {
+                    next_webhooks = now.plus(in_new_trace("webhooks", handle_webhooks(&app)).await);
+                }
                 let room = outage.limit().saturating_sub(in_flight.len());
-                let due = in_new_trace("settlement", due(&app, room)).await;
+                let (due, due_at) = in_new_trace("settlement", due(&app, room)).await;
                 is_backlogged = due.len() == room;
-                for id in due {
-                    in_flight.push(in_new_trace("settlement", settle_one(&app, id)).boxed());
+                for payment in due {
+                    in_flight.push(in_new_trace("settlement", settle_one(&app, payment)).boxed());
                 }
                 let now = app.clock.now();
-                next_round = now.plus(outage.pause());
+                next_round = match outage.0 {
+                    Some(pause) => now.plus(pause),
+                    None => now.plus(INTERVAL).min(next_webhooks).min(due_at),
+                };
                 if now >= next_audit && !outage.is_on() {
                     next_audit = now.plus(AUDIT_INTERVAL);
-                    in_flight.push(in_new_trace("audit", audit::run(&app).map(|()| None)).boxed());
+                    in_flight.push(in_new_trace("audit", audit::run(&app).map(|()| Settled::default())).boxed());
                 }
             }
         }
@@ -71,45 +130,70 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
     while in_flight.next().await.is_some() {}
 }
 
-/// Settles one payment. Returns whether Stripe was available, if it was asked.
-async fn settle_one(app: &AppState, id: PaymentId) -> Option<bool> {
-    let settled = match claim(app, id).await {
+/// The outcome of a payment's settlement.
+#[derive(Default)]
+struct Settled {
+    /// Whether Stripe was available, if it was asked.
+    available: Option<bool>,
+    /// When to continue, if that is known and necessary.
+    due_at: Option<Timestamp>,
+}
+
+async fn settle_one(app: &AppState, payment: Payment) -> Settled {
+    let id = payment.id;
+    let settled = match claim(app, payment).await {
         Ok(Claim::Granted(payment)) => settle_claimed(app, payment).await,
-        Ok(Claim::Refused(_)) => return None,
+        Ok(Claim::Refused(payment)) => return Settled { available: None, due_at: payment.due_at() },
         Err(error) => Err(error),
     };
+    let again = Some(app.clock.now().plus(PAUSE));
     match settled {
-        Ok(_) => Some(true),
-        Err(PaymentError::Stripe(error)) => Some(error.is_final()),
+        Ok(payment) => Settled { available: Some(true), due_at: payment.due_at() },
+        Err(PaymentError::Stripe(error)) => Settled { available: Some(error.is_final()), due_at: again },
         Err(error) => {
             warn!(payment_id = %id, error = chain(&error), "could not settle a payment, will retry");
-            None
+            Settled { available: None, due_at: again }
         }
     }
 }
 
-/// Handles webhooks, and returns at most `room` payments that are due.
-async fn due(app: &AppState, room: usize) -> Vec<PaymentId> {
-    if let Err(error) = webhook::handle_pending(app).await {
-        warn!(error = chain(&error), "could not handle webhooks, will retry");
+/// Handles webhooks. Returns the pause before the next time.
+async fn handle_webhooks(app: &AppState) -> Duration {
+    match webhook::handle_pending(app).await {
+        Ok(true) => WEBHOOK_INTERVAL,
+        Ok(false) => PAUSE,
+        Err(error) => {
+            warn!(error = chain(&error), "could not handle webhooks, will retry");
+            PAUSE
+        }
     }
+}
+
+/// Returns at most `room` payments that are due, and the time when the next one is.
+async fn due(app: &AppState, room: usize) -> (Vec<Payment>, Timestamp) {
     find_due(app, room).await.unwrap_or_else(|error| {
         warn!(error = chain(&error), "could not read due payments, will retry");
-        Vec::new()
+        (Vec::new(), app.clock.now().plus(PAUSE))
     })
 }
 
-async fn find_due(app: &AppState, room: usize) -> Result<Vec<PaymentId>, StoreError> {
+async fn find_due(app: &AppState, room: usize) -> Result<(Vec<Payment>, Timestamp), StoreError> {
     let (now, mut after, mut due) = (app.clock.now(), None, Vec::new());
+    let mut next = now.plus(INTERVAL);
     while due.len() < room {
         let query = Query::newest(BATCH).with(Payment::UNSETTLED, Payment::YES).after(after);
         let unsettled = app.payments.find(query).await?;
-        let Some(last) = unsettled.last() else { break };
-        after = Some(last.id);
-        due.extend(unsettled.iter().filter(|payment| payment.is_due(now)).map(|payment| payment.id));
+        let is_last = unsettled.len() < BATCH;
+        after = unsettled.last().map(|last| last.id);
+        let (now_due, later): (Vec<_>, Vec<_>) = unsettled.into_iter().partition(|payment| payment.is_due(now));
+        next = later.iter().filter_map(Payment::due_at).fold(next, Timestamp::min);
+        due.extend(now_due);
+        if is_last {
+            break;
+        }
     }
     due.truncate(room);
-    Ok(due)
+    Ok((due, next))
 }
 
 /// Whether Stripe is down, and if so, for how long to leave it alone between two payments.
@@ -135,7 +219,7 @@ impl Outage {
     }
 
     fn pause(&self) -> Duration {
-        self.0.unwrap_or(INTERVAL)
+        self.0.unwrap_or(PAUSE)
     }
 
     /// How many payments to settle concurrently.

@@ -166,10 +166,26 @@ impl<T: Entity> Collection<T> {
     pub async fn update<A: Announcement, E: From<StoreError>>(
         &self,
         id: T::Id,
+        change: impl FnMut(&mut T) -> Result<A, E>,
+    ) -> Result<Option<T>, E> {
+        match self.get(id).await? {
+            Some(entity) => self.update_from(entity, change).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Like [`update`](Self::update), but begins with the entity as the caller has read it. Reads it only if another
+    /// writer has changed it since, so an entity that `change` leaves as it is may be out of date.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`update`](Self::update).
+    pub async fn update_from<A: Announcement, E: From<StoreError>>(
+        &self,
+        mut entity: T,
         mut change: impl FnMut(&mut T) -> Result<A, E>,
     ) -> Result<Option<T>, E> {
         loop {
-            let Some(mut entity) = self.get(id).await? else { return Ok(None) };
             let version = entity.version();
             let event = change(&mut entity)?;
             if entity.version() == version {
@@ -181,6 +197,8 @@ impl<T: Entity> Collection<T> {
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
+            let Some(stored) = self.get(entity.id()).await? else { return Ok(None) };
+            entity = stored;
         }
     }
 

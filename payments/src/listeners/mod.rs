@@ -12,7 +12,7 @@ use crate::AppState;
 use crate::error::PaymentError;
 use crate::order::OrderCopy;
 use crate::payment::{MAX_ATTEMPTS, Payment, PaymentEvent, PaymentStatus};
-use crate::settlement::record;
+use crate::settlement::record_from;
 
 pub(crate) use order_cancelled::OrderCancelledListener;
 pub(crate) use order_completed::OrderCompletedListener;
@@ -22,17 +22,16 @@ pub(crate) use order_updated::OrderUpdatedListener;
 /// Stores what follows for the order's payment from the order's end. The worker does it.
 async fn follow_order(app: &AppState, order: &OrderCopy) -> Result<(), PaymentError> {
     let payments = app.payments.find(Query::newest(MAX_ATTEMPTS as usize).with(Payment::ORDER, order.id)).await?;
-    let Some(live) = payments.iter().find(|payment| !payment.status.is_ended()) else {
+    let Some(live) = payments.iter().find(|payment| !payment.status.is_ended()).cloned() else {
         // A cancelled order need not have a payment. That of a complete order can have been refunded.
         let is_refunded = payments.iter().any(|payment| payment.status == PaymentStatus::Refunded);
         let is_missing = order.status == OrderStatus::Complete && !is_refunded;
         return if is_missing { Err(PaymentError::NoPayment) } else { Ok(()) };
     };
-    record(app, live.id, |payment| {
+    let followed = record_from(app, live, |payment| {
         payment.follow(order.status, app.clock.now())?;
         Ok(PaymentEvent::None)
-    })
-    .await?;
-    app.work.notify_one();
+    });
+    app.work.add(followed.await?);
     Ok(())
 }

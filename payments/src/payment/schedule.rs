@@ -54,9 +54,14 @@ impl Payment {
         self.unsettled.is_some()
     }
 
+    /// When to take the next step, if something remains to be done.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        self.is_unsettled().then_some(self.next_attempt_at)
+    }
+
     /// Whether the next step should be taken by now.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        self.is_unsettled() && now >= self.next_attempt_at
+        self.due_at().is_some_and(|due_at| now >= due_at)
     }
 
     /// Whether a task has begun the current step before, so that Stripe may have executed it.

@@ -30,7 +30,7 @@ use without_mongo::Source;
   ticketing payments drift --hours 24      with STRIPE_KEY, and STRIPE_API_BASE for a simulator
   ticketing payments refund 65c0ffee65c0ffee65000003
 
-The system may keep running: it does what is scheduled within a second.")]
+The system may keep running: it does what is scheduled within a few seconds.")]
 pub(crate) struct Payments {
     #[command(subcommand)]
     action: Action,

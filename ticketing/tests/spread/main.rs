@@ -9,6 +9,7 @@ mod simulator;
 mod spread;
 
 mod check;
+mod commands;
 mod crash;
 mod dead_letters;
 mod outage;

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use common::store::{Find, Store};
 use engines::sqlite::SqliteStore;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testing::system::records::OrderRecord;
 use testing::system::{Order, Process, http_client, simulator_url};
@@ -95,6 +96,15 @@ impl Simulator {
         let intent = intents.iter().find(|intent| intent.terms.metadata.order_id == order.id).unwrap();
         let url = format!("{}/_simulator/payment_intents/pi_{}/{action}", self.url, intent.id);
         http_client().post(url).send().await.unwrap().error_for_status().unwrap();
+    }
+
+    /// Makes each capture take longer.
+    pub(crate) async fn delay_captures(&self, delay: Duration) {
+        let rule =
+            json!({"operation": "capture", "fault": "delay", "delayMs": delay.as_millis() as u64, "times": 1000});
+        let url = format!("{}/_simulator/faults", self.url);
+        let request = http_client().post(url).body(rule.to_string());
+        request.send().await.unwrap().error_for_status().unwrap();
     }
 
     /// The latest state of each intent.

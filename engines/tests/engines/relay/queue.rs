@@ -33,6 +33,7 @@ async fn written_events_are_published_without_being_read() {
     let store = Arc::new(CountingStore::new(system.database.store().clone()));
     let database = system.replica(store.clone());
     system.start_relay_of(&database, &CancellationToken::new());
+    store.wait_for_reads(1).await;
     for _ in 0..20 {
         let (_, stored) = system.insert_into(&database).await;
         assert_eq!(system.arrived(1).await, [stored]);

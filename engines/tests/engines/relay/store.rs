@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use common::clock::Timestamp;
 use common::store::{Document, Find, Outbox, Put, Schema, Store, StoreError, Unpublished};
+use testing::wait_until;
 
 /// A store that counts how often its outbox has been read.
 pub(super) struct CountingStore {
@@ -16,6 +17,10 @@ pub(super) struct CountingStore {
 impl CountingStore {
     pub(super) fn new(store: Arc<dyn Store>) -> Self {
         Self { store, reads: AtomicU64::new(0) }
+    }
+
+    pub(super) async fn wait_for_reads(&self, count: u64) {
+        wait_until("reads of the outbox", async || (self.reads() >= count).then_some(())).await;
     }
 
     pub(super) fn reads(&self) -> u64 {

@@ -19,11 +19,7 @@ const LEASE: Duration = Duration::from_secs(60);
 #[tokio::test]
 async fn an_event_left_behind_is_published_once_nobody_can_be_publishing_it() {
     let system = System::new().await;
-    let (_, first) = system.insert().await;
-    system.start_relay(&CancellationToken::new());
-    assert_eq!(system.arrived(1).await, [first]);
-    system.wait_for_empty_outbox().await;
-
+    let _replica = Replica::start(&system).await;
     let left_behind = system.leave_behind().await;
     system.env.clock.advance(INTERVAL - Duration::from_secs(3));
     let young = system.leave_behind().await;
@@ -38,9 +34,7 @@ async fn an_event_left_behind_is_published_once_nobody_can_be_publishing_it() {
 async fn expect_one_to_sweep_at_a_time(system: System, wait: Duration, stop: impl AsyncFn(Replica)) {
     let mut replicas = Vec::new();
     for _ in 0..2 {
-        let replica = Replica::start(&system);
-        wait_until("the sweep at the start", async || (replica.store.reads() == 1).then_some(())).await;
-        replicas.push(replica);
+        replicas.push(Replica::start(&system).await);
     }
     for _ in 0..5 {
         let left_behind = system.leave_behind().await;
@@ -58,6 +52,7 @@ async fn expect_one_to_sweep_at_a_time(system: System, wait: Duration, stop: imp
     assert_eq!(system.arrived(1).await, [left_behind]);
 }
 
+/// A replica that has finished the sweep at its start.
 struct Replica {
     store: Arc<CountingStore>,
     stop: CancellationToken,
@@ -65,10 +60,11 @@ struct Replica {
 }
 
 impl Replica {
-    fn start(system: &System) -> Self {
+    async fn start(system: &System) -> Self {
         let store = Arc::new(CountingStore::new(system.database.store().clone()));
         let stop = CancellationToken::new();
         let relay = system.start_relay_of(&system.replica(store.clone()), &stop);
+        store.wait_for_reads(1).await;
         Self { store, stop, relay }
     }
 
