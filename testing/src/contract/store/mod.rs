@@ -1,5 +1,6 @@
 //! The contract of the [`Store`](common::store::Store) port.
 
+pub mod deletion;
 pub mod documents;
 mod fixture;
 pub mod outbox;
@@ -41,6 +42,9 @@ macro_rules! store_contract {
                 documents_are_found_by_a_missing_field
                 the_newest_documents_come_first_up_to_the_limit
                 pages_neither_overlap_nor_skip
+            }
+            $crate::contract::store::deletion {
+                old_documents_are_deleted_in_batches_oldest_first
             }
             $crate::contract::store::outbox {
                 unpublished_events_are_returned_in_order
