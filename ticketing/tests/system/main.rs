@@ -14,6 +14,7 @@ mod expiry;
 mod hostile;
 mod purchase;
 mod race;
+mod retention;
 mod secrets;
 mod shutdown;
 mod startup;
