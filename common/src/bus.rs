@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::clock::Timestamp;
 use crate::error::BoxError;
@@ -27,6 +28,23 @@ impl Durable {
     /// How the names of all durables of a subject end: `_order-created`.
     pub fn suffix(subject: Subject) -> String {
         format!("_{}", subject.as_str().replace(':', "-"))
+    }
+
+    /// Warns that the durable was missing and starts at the beginning of the events that are kept. For engines.
+    ///
+    /// `first` is the position of the first event in the stream, and `waiting` how many there are for the durable.
+    pub fn report_created(self, first: u64, waiting: u64) {
+        let listener = self.name;
+        match self.subject.publisher_with_records() {
+            Some(service) if first > 1 => {
+                let command = format!("ticketing republish {service}");
+                warn!(listener, command, "a listener is new and older events are deleted, run the command to catch up");
+            }
+            _ if waiting > 0 => {
+                warn!(listener, waiting, "a listener is new or was deleted, it starts with the first event")
+            }
+            _ => {}
+        }
     }
 }
 

@@ -158,6 +158,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn delete_before(&self, schema: &'static Schema, id: &str, limit: usize) -> Result<usize, StoreError> {
+        let mut data = self.data().await;
+        let Some(collection) = data.collections.get_mut(schema.collection) else { return Ok(0) };
+        let old: Vec<String> = collection.keys().take_while(|key| key.as_str() < id).take(limit).cloned().collect();
+        old.iter().for_each(|id| drop(collection.remove(id)));
+        Ok(old.len())
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(())
     }

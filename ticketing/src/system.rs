@@ -43,7 +43,7 @@ impl System {
         let secrets = config.stripe.webhook_secrets();
         let services = vec![
             auth::service(&database(USERS, auth::SCHEMAS)?, sessions.clone(), config.auth.clone()),
-            tickets::service(&database(TICKETS, tickets::SCHEMAS)?, sessions.clone()),
+            tickets::service(&database(TICKETS, tickets::SCHEMAS)?, sessions.clone(), retention),
             orders::service(&database(ORDERS, orders::SCHEMAS)?, sessions.clone(), &config.orders),
             payments::service(&database(PAYMENTS, payments::SCHEMAS)?, sessions, stripe, secrets),
             expiration::service(jobs, bus.clone(), clock.clone()),

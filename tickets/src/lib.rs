@@ -6,10 +6,12 @@
 mod error;
 mod listeners;
 mod reservation;
+mod retention;
 mod routes;
 mod ticket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -46,19 +48,21 @@ impl FromRef<AppState> for Sessions {
     }
 }
 
-/// Creates the service on a database opened with [`SCHEMAS`].
-pub fn service(database: &Database, sessions: Sessions) -> Service {
+/// Creates the service on a database opened with [`SCHEMAS`]. The bus keeps events for the time of `event_retention`, or
+/// all of them.
+pub fn service(database: &Database, sessions: Sessions, event_retention: Option<Duration>) -> Service {
     let app = AppState {
         tickets: database.collection(),
         reservations: database.collection(),
         sessions,
         clock: database.clock().clone(),
     };
-    Service::new("tickets")
-        .routes(router(app.clone()))
-        .listeners(listeners(app))
-        .database(database.clone())
-        .announces(RECORDS)
+    let service = Service::new("tickets").routes(router(app.clone())).listeners(listeners(app.clone()));
+    let service = service.database(database.clone()).announces(RECORDS);
+    match event_retention {
+        Some(retention) => service.worker(move |stop| retention::run(app, retention, stop)),
+        None => service,
+    }
 }
 
 fn router(app: AppState) -> Router {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 /// An order of a ticket, in the newest state that has arrived.
 ///
 /// `order:created` and `order:cancelled` may arrive repeatedly and in any order. Without this record, an `order:created`
-/// that arrives after its `order:cancelled` would reserve the ticket forever.
+/// that arrives after its `order:cancelled` would reserve the ticket forever. Deleted once the bus has no events of that
+/// time any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reservation {

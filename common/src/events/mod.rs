@@ -63,6 +63,16 @@ impl Subject {
         Self::PaymentFailed,
     ];
 
+    /// The service that publishes it, if that has the records that the events announce and can announce them again.
+    pub const fn publisher_with_records(self) -> Option<&'static str> {
+        match self {
+            Self::TicketCreated | Self::TicketUpdated => Some("tickets"),
+            Self::OrderCreated | Self::OrderUpdated | Self::OrderCancelled | Self::OrderCompleted => Some("orders"),
+            Self::PaymentCreated | Self::PaymentPending | Self::PaymentFailed => Some("payments"),
+            Self::ExpirationComplete => None,
+        }
+    }
+
     /// The name on the bus: `order:created`.
     pub const fn as_str(self) -> &'static str {
         match self {

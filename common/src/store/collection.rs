@@ -202,6 +202,13 @@ impl<T: Entity> Collection<T> {
         }
     }
 
+    /// Deletes at most `limit` entities with ids before this one, oldest first. Returns how many.
+    ///
+    /// Only for entities that announce no events.
+    pub async fn delete_before(&self, id: T::Id, limit: usize) -> Result<usize, StoreError> {
+        self.database.store.delete_before(T::SCHEMA, &id.to_string(), limit).await
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.database.clock
     }

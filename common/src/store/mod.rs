@@ -172,6 +172,11 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes events from the outbox. Idempotent.
     async fn published(&self, events: &[Unpublished]) -> Result<(), StoreError>;
 
+    /// Deletes at most `limit` documents with ids before this one, oldest first. Returns how many.
+    ///
+    /// Only for collections whose documents announce no events: an event in the outbox may be deleted with its document.
+    async fn delete_before(&self, schema: &'static Schema, id: &str, limit: usize) -> Result<usize, StoreError>;
+
     /// Checks that the database responds.
     async fn ping(&self) -> Result<(), StoreError>;
 }

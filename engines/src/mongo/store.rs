@@ -115,6 +115,20 @@ impl Store for MongoStore {
         self.clear_outboxes(events).await
     }
 
+    async fn delete_before(&self, schema: &'static Schema, id: &str, limit: usize) -> Result<usize, StoreError> {
+        // MongoDB reads 0 as no limit.
+        let (Some(id), 1..) = (object_id(id), limit) else { return Ok(0) };
+        let (collection, limit) = (self.collection(schema), self::limit(limit));
+        with_timeout(self.timeout, async move {
+            let oldest = collection.find(doc! { "_id": { "$lt": id } }).projection(doc! { "_id": 1 });
+            let found: Vec<Stored> = oldest.sort(doc! { "_id": 1 }).limit(limit).await?.try_collect().await?;
+            let ids: Vec<&Bson> = found.iter().filter_map(|stored| stored.get("_id")).collect();
+            let deleted = collection.delete_many(doc! { "_id": { "$in": ids } }).await?;
+            Ok(usize::try_from(deleted.deleted_count).unwrap_or(usize::MAX))
+        })
+        .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let database = self.database.clone();
         with_timeout(self.timeout, async move {

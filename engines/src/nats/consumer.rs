@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, Consumer, DeliverPolicy, Info, pull};
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use common::bus::{BusError, Durable, DurableProgress};
 use futures_util::TryStreamExt;
@@ -42,11 +42,17 @@ impl Server {
         } else {
             config.filter_subject = durable.subject.as_str().into();
         }
+        let existing = self.existing_consumer(durable).await?;
         if let Some(owner) = owner {
-            self.check_owner(durable, owner).await?;
+            self.check_owner(durable, owner, existing.as_ref())?;
             config.metadata.insert(OWNER.into(), owner.into());
         }
-        self.context.create_consumer_on_stream(config, &*self.stream).await.map_err(unavailable)
+        let consumer = self.context.create_consumer_on_stream(config, &*self.stream).await.map_err(unavailable)?;
+        if existing.is_none() {
+            let stream = self.context.get_stream(&*self.stream).await.map_err(unavailable)?;
+            durable.report_created(stream.cached_info().state.first_sequence, consumer.cached_info().num_pending);
+        }
+        Ok(consumer)
     }
 
     /// The progress of all durables, sorted by name.
@@ -58,19 +64,21 @@ impl Server {
         Ok(all)
     }
 
-    async fn check_owner(&self, durable: Durable, owner: &str) -> Result<(), BusError> {
-        let stream = &*self.stream;
-        let existing = match self.context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, stream).await {
-            Ok(consumer) => consumer.cached_info().config.metadata.get(OWNER).cloned(),
-            Err(error) if is_missing(&error) => None,
-            Err(error) => return Err(unavailable(error)),
-        };
-        match existing {
+    /// The configuration of a durable's consumer, if there is one.
+    async fn existing_consumer(&self, durable: Durable) -> Result<Option<consumer::Config>, BusError> {
+        match self.context.get_consumer_from_stream::<pull::Config, _, _>(durable.name, &*self.stream).await {
+            Ok(consumer) => Ok(Some(consumer.cached_info().config.clone())),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    fn check_owner(&self, durable: Durable, owner: &str, existing: Option<&consumer::Config>) -> Result<(), BusError> {
+        match existing.and_then(|config| config.metadata.get(OWNER)) {
             Some(other) if other != owner => Err(BusError::unusable(format!(
-                "the durable {} of the stream {stream} belongs to the database {other}, not to {owner}; if two systems \
-                 use one stream, give each its own NATS account or server; if the database was replaced, delete the \
-                 durable",
-                durable.name
+                "the durable {} of the stream {} belongs to the database {other}, not to {owner}; if two systems use \
+                 one stream, give each its own NATS account or server; if the database was replaced, delete the durable",
+                durable.name, self.stream
             ))),
             _ => Ok(()),
         }

@@ -131,6 +131,13 @@ impl Store for SqliteStore {
         Ok(self.file.write(delete).await?)
     }
 
+    async fn delete_before(&self, schema: &'static Schema, id: &str, limit: usize) -> Result<usize, StoreError> {
+        let (table, id) = (schema.collection, id.to_owned());
+        let sql =
+            format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE id < ?1 ORDER BY id LIMIT ?2)");
+        Ok(self.file.write(move |db| db.prepare_cached(&sql)?.execute(params![id, limit])).await?)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
     }

@@ -1,6 +1,7 @@
 //! The combinations of engines that services run on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use clap::Args;
@@ -45,6 +46,8 @@ pub struct MongoParts {
     pub database: Database,
     /// Reads and signs sessions.
     pub sessions: Sessions,
+    /// How long the bus keeps events; `None` if all are kept, or if the service has no bus.
+    pub event_retention: Option<Duration>,
 }
 
 /// The parts of a service with delayed jobs.
@@ -92,7 +95,7 @@ impl Engines for MongoOnly {
 
     async fn open(self, service: &str, schemas: &[&'static Schema]) -> Result<Opened<MongoParts>, StartError> {
         let store = Arc::new(self.mongo.connect(service, schemas).await?);
-        Ok(Opened { parts: MongoParts::new(store, &self.http), bus: None, http_port: Some(self.http.port) })
+        Ok(Opened { parts: MongoParts::new(store, &self.http, None), bus: None, http_port: Some(self.http.port) })
     }
 }
 
@@ -105,7 +108,11 @@ impl Engines for MongoAndNats {
         let bus = Arc::new(self.bus.connect(service, Some(store.identity().to_owned())).await?);
         let stream = identity(&bus).await?;
         retry_until_ready(MONGO, async || store.bind_to_bus(&stream).await, ConnectError::is_transient).await?;
-        Ok(Opened { parts: MongoParts::new(store, &self.http), bus: Some(bus), http_port: Some(self.http.port) })
+        Ok(Opened {
+            parts: MongoParts::new(store, &self.http, bus.retention()),
+            bus: Some(bus),
+            http_port: Some(self.http.port),
+        })
     }
 }
 
@@ -124,9 +131,10 @@ impl Engines for RedisAndNats {
 }
 
 impl MongoParts {
-    fn new(store: Arc<MongoStore>, http: &HttpConfig) -> Self {
+    fn new(store: Arc<MongoStore>, http: &HttpConfig, event_retention: Option<Duration>) -> Self {
         let clock = Arc::new(SystemClock);
-        Self { database: Database::new(store, clock.clone()), sessions: Sessions::new(&http.jwt_key, clock) }
+        let sessions = Sessions::new(&http.jwt_key, clock.clone());
+        Self { database: Database::new(store, clock), sessions, event_retention }
     }
 }
 

@@ -17,6 +17,7 @@ mod purchase;
 mod race;
 mod republish;
 mod restore;
+mod retention;
 mod secrets;
 mod shutdown;
 mod startup;

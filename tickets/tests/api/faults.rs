@@ -71,6 +71,10 @@ impl Store for FaultyStore {
         self.store.published(events).await
     }
 
+    async fn delete_before(&self, schema: &'static Schema, id: &str, limit: usize) -> Result<usize, StoreError> {
+        self.store.delete_before(schema, id, limit).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

@@ -8,7 +8,10 @@ mod list;
 mod order_cancelled;
 mod order_created;
 mod republish;
+mod retention;
 mod update;
+
+use std::time::Duration;
 
 use common::clock::{Clock, Timestamp};
 use common::events::{Message, OrderCreated, OrderedTicket, Subject};
@@ -19,6 +22,9 @@ use common::store::Database;
 use engines::sqlite::SqliteStore;
 use serde_json::{Value, json};
 use testing::{Reply, TestApp, TestEnv, TestRequest, TestUser, builders};
+
+/// How long the bus keeps events.
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const TICKETS: &str = "/api/tickets";
 
@@ -76,7 +82,7 @@ impl TicketsApp {
     }
 
     fn on(env: TestEnv, database: Database) -> Self {
-        let service = tickets::service(&database, env.sessions.clone());
+        let service = tickets::service(&database, env.sessions.clone(), Some(RETENTION));
         let (service, seller) = (TestApp::new(service, Some(database)), env.user("ann"));
         Self { env, service, seller }
     }

@@ -82,10 +82,15 @@ impl SqliteBus {
     /// The shared state of a durable's readers. Creates the durable if it is new.
     async fn consumer(&self, durable: Durable) -> Result<Arc<Consumer>, BusError> {
         let load = move |db: &Connection| {
-            db.execute("INSERT OR IGNORE INTO durables (name, position) VALUES (?1, 0)", [durable.name])?;
-            Progress::load(db, durable.name)
+            let created =
+                db.execute("INSERT OR IGNORE INTO durables (name, position) VALUES (?1, 0)", [durable.name])?;
+            let history = if created > 0 { Some(history_of(db, durable.subject)?) } else { None };
+            Ok((Progress::load(db, durable.name)?, history))
         };
-        let progress = self.file.write(load).await?;
+        let (progress, history) = self.file.write(load).await?;
+        if let Some((first, waiting)) = history {
+            durable.report_created(first, waiting);
+        }
         let mut consumers = self.consumers();
         let consumer = consumers.entry(durable.name).or_insert_with(|| Arc::new(Consumer::new(durable, progress)));
         Ok(consumer.clone())
@@ -232,6 +237,13 @@ impl Bus for SqliteBus {
     async fn ping(&self) -> Result<(), BusError> {
         Ok(self.file.read(|db| db.query_row("SELECT 1", [], |_| Ok(())))?)
     }
+}
+
+/// The position of the first event, or of the next if there is none, and how many there are of this subject.
+fn history_of(db: &Connection, subject: Subject) -> rusqlite::Result<(u64, u64)> {
+    let sql = "SELECT ifnull((SELECT min(seq) FROM events), ifnull((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0) + 1),
+                      (SELECT count(*) FROM events WHERE subject = ?1)";
+    db.query_row(sql, [subject.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Splits the id of a dead letter, `<seq>/<listener>`.

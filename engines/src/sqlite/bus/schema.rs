@@ -48,6 +48,7 @@ pub(super) fn migrate(path: &Path, now: Timestamp) -> rusqlite::Result<()> {
         return Ok(());
     }
     let db = Connection::open(path)?;
+    // A tool may have it open.
     db.busy_timeout(Duration::from_secs(2))?;
     let transaction = Transaction::new_unchecked(&db, TransactionBehavior::Immediate)?;
     if lacks_column(&transaction, "dead_letters", "payload")? {

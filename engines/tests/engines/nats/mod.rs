@@ -1,6 +1,7 @@
 //! NATS JetStream.
 
 mod connections;
+mod durables;
 mod fixture;
 mod foreign;
 mod history;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use clap::Parser;
 use common::bus::{Bus, Publisher, Verdict};
 use engines::nats::{NatsBus, NatsConfig};
+use engines::standalone::{Engines, RedisAndNats};
 use testing::contract::bus::fixture::{TICKETS, history, messages, number, take, take_one};
-use testing::servers::{NATS, Server};
+use testing::servers::{NATS, REDIS, Server};
 use testing::wait_until;
 
 use super::fixture::{config, raw};
@@ -45,4 +47,24 @@ async fn a_durable_that_is_behind_skips_events_that_are_gone_and_keeps_dead_lett
     assert_eq!(letters.iter().map(|letter| &letter.message).collect::<Vec<_>>(), [&first.message]);
     assert!(bus.replay_dead_letter(&letters[0].id).await.unwrap());
     assert_eq!(take_one(&*reader).await.message, first.message);
+}
+
+#[derive(Parser)]
+struct Config {
+    #[command(flatten)]
+    engines: RedisAndNats,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standalone_service_keeps_events_for_thirty_days_or_as_configured() {
+    let (Some(nats), Some(redis)) = (Server::start(NATS).await, Server::start(REDIS).await) else { return };
+    let servers =
+        [format!("--nats-url=nats://127.0.0.1:{}", nats.port()), format!("--redis-host=127.0.0.1:{}", redis.port())];
+    for (flag, days) in [(None, 30), (Some("--event-retention-days=7"), 7), (Some("--event-retention-days=0"), 0)] {
+        let flags = ["expiration", &servers[0], &servers[1]].into_iter().chain(flag);
+        let opened = Config::parse_from(flags).engines.open("expiration", &[]).await.expect("engines");
+        assert_eq!(opened.bus.expect("a bus").retention(), (days > 0).then_some(days * DAY));
+        let stream = raw(nats.port()).await.get_stream("ticketing").await.unwrap();
+        assert_eq!(stream.cached_info().config.max_age, days * DAY);
+    }
 }

@@ -51,6 +51,10 @@ impl Store for CountingStore {
         self.store.count(schema).await
     }
 
+    async fn delete_before(&self, schema: &'static Schema, id: &str, limit: usize) -> Result<usize, StoreError> {
+        self.store.delete_before(schema, id, limit).await
+    }
+
     async fn put(&self, put: Put) -> Result<Vec<Unpublished>, StoreError> {
         self.store.put(put).await
     }

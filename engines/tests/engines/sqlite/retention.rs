@@ -206,3 +206,28 @@ async fn a_file_of_an_older_version_is_changed_in_place() {
     assert_eq!((&*letter.id, &*letter.listener, &*letter.reason, letter.attempts), expected);
     assert_eq!(letter.message, message(0));
 }
+
+#[tokio::test]
+async fn a_listener_that_is_new_says_where_it_starts() {
+    let (log, _guard) = log::capture();
+    let data = Retained(TestEnv::new());
+    let bus = data.open();
+    let tickets = bus.subscribe(TICKETS).await.unwrap();
+    bus.publish(&messages(0..2)).await.unwrap();
+    bus.subscribe(QUIET).await.unwrap();
+    assert_eq!(log.lines(&["WARN"]), [""; 0], "there are no events for them");
+    bus.subscribe(PAYMENTS).await.unwrap();
+    assert_eq!(log.lines(&["WARN", PAYMENTS.name, "it starts with the first event"]).len(), 1);
+
+    Connection::open(data.file()).unwrap().execute("DELETE FROM durables WHERE name LIKE 'payments%'", []).unwrap();
+    ack(&*tickets, 2).await;
+    settle_positions(&bus).await;
+    drop((tickets, bus));
+    data.days_later(31);
+    let bus = data.open();
+    bus.delete_old_events(&[TICKETS]).await.unwrap();
+    bus.subscribe(TICKETS).await.unwrap();
+    bus.subscribe(PAYMENTS).await.unwrap();
+    assert_eq!(log.lines(&["WARN", PAYMENTS.name, "ticketing republish orders"]).len(), 1);
+    assert_eq!(log.lines(&["WARN", TICKETS.name]), [""; 0], "it is not new");
+}

@@ -1,5 +1,6 @@
 //! The contract of the [`Store`](common::store::Store) port.
 
+pub mod deletion;
 pub mod documents;
 mod fixture;
 pub mod outbox;
@@ -42,6 +43,9 @@ macro_rules! store_contract {
                 the_newest_documents_come_first_up_to_the_limit
                 pages_neither_overlap_nor_skip
                 a_scan_returns_everything_with_the_time_of_its_last_write
+            }
+            $crate::contract::store::deletion {
+                old_documents_are_deleted_in_batches_oldest_first
             }
             $crate::contract::store::outbox {
                 unpublished_events_are_returned_in_order
