@@ -62,6 +62,9 @@ pub enum ListenError {
     /// A dependency is down, or another event must be handled first: redeliver the event with backoff.
     #[error("not handled yet")]
     Retry(#[source] BoxError),
+    /// It is too early for the event: redeliver it after this time.
+    #[error("not handled yet")]
+    RetryAfter(Duration, #[source] BoxError),
     /// The event is invalid and no retry can help: store it as a dead letter.
     #[error("rejected")]
     Reject(#[source] BoxError),
@@ -71,6 +74,11 @@ impl ListenError {
     /// [`ListenError::Retry`] for this reason.
     pub fn retry(reason: impl Into<BoxError>) -> Self {
         Self::Retry(reason.into())
+    }
+
+    /// [`ListenError::RetryAfter`] for this reason.
+    pub fn retry_after(delay: Duration, reason: impl Into<BoxError>) -> Self {
+        Self::RetryAfter(delay, reason.into())
     }
 
     /// [`ListenError::Reject`] for this reason.
@@ -223,13 +231,8 @@ impl RegisteredListener {
                 debug!("event handled");
                 Verdict::Ack
             }
-            Err(ListenError::Retry(cause)) => {
-                counter!("events_retried_total", "listener" => listener).increment(1);
-                let delay = retry_delay(*attempt);
-                let reason = chain(&*cause);
-                info!(attempt, ?delay, reason, "event not handled, will retry");
-                Verdict::Retry(delay)
-            }
+            Err(ListenError::Retry(cause)) => self.retry(*attempt, retry_delay(*attempt), &cause),
+            Err(ListenError::RetryAfter(delay, cause)) => self.retry(*attempt, delay, &cause),
             Err(ListenError::Reject(cause)) => {
                 counter!("events_dead_lettered_total", "listener" => listener).increment(1);
                 let reason = chain(&*cause);
@@ -237,6 +240,12 @@ impl RegisteredListener {
                 Verdict::Reject(reason)
             }
         }
+    }
+
+    fn retry(&self, attempt: u32, delay: Duration, cause: &BoxError) -> Verdict {
+        counter!("events_retried_total", "listener" => self.durable.name).increment(1);
+        info!(attempt, ?delay, reason = chain(&**cause), "event not handled, will retry");
+        Verdict::Retry(delay)
     }
 }
 

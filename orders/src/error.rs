@@ -38,7 +38,7 @@ impl From<OrderError> for ListenError {
     fn from(error: OrderError) -> Self {
         match error {
             // The clock of the expiration service is ahead of ours.
-            OrderError::Rule(OrderRuleError::NotExpired(_)) => Self::retry(error),
+            OrderError::Rule(OrderRuleError::NotExpired(time)) => Self::retry_after(time, error),
             // Orders are created here, so an unknown one never existed.
             OrderError::UnknownOrder(_)
             | OrderError::UnknownTicket(_)

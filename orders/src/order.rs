@@ -70,8 +70,8 @@ pub(crate) enum OrderRuleError {
     NotTheBuyer,
     #[error("the order is complete")]
     Complete,
-    #[error("the order does not expire until {0}")]
-    NotExpired(Timestamp),
+    #[error("the order does not expire for another {0:?}")]
+    NotExpired(Duration),
 }
 
 impl Order {
@@ -119,7 +119,7 @@ impl Order {
     /// Cancels the order if it has expired at `now`. Returns `None` if it is already cancelled or complete.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Result<Option<OrderCancelled>, OrderRuleError> {
         if now < self.expires_at {
-            return Err(OrderRuleError::NotExpired(self.expires_at));
+            return Err(OrderRuleError::NotExpired(self.expires_at.since(now)));
         }
         match self.status {
             OrderStatus::Created | OrderStatus::AwaitingPayment => Ok(Some(self.mark_cancelled())),
@@ -213,7 +213,7 @@ mod tests {
     fn an_order_expires_at_its_time_and_not_before() {
         let (mut order, end) = (order(), Timestamp::from_millis(900_000));
         let early = Timestamp::from_millis(899_999);
-        assert_eq!(order.expire(early), Err(OrderRuleError::NotExpired(end)));
+        assert_eq!(order.expire(early), Err(OrderRuleError::NotExpired(Duration::from_millis(1))));
         assert_eq!(order.expire(end).unwrap().unwrap().version, 1);
         assert_eq!(order.expire(end), Ok(None));
     }

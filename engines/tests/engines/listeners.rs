@@ -4,6 +4,7 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use common::bus::{Bus, DeadLetter, Publisher};
@@ -16,6 +17,7 @@ use engines::sqlite::SqliteBus;
 use testing::{TestEnv, soon, wait_until};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The outcome of each attempt to handle order 1.
@@ -119,6 +121,22 @@ async fn a_retried_event_is_redelivered_and_holds_up_no_others() {
     assert_eq!(running.handled().await, order(2));
     assert_eq!(running.handled().await, order(1));
     assert_eq!(running.bus.dead_letters(None, 1).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_early_is_redelivered_when_its_handler_asks_for_it() {
+    let mut running =
+        start(
+            |attempt| {
+                if attempt < 3 { Err(ListenError::retry_after(Duration::from_secs(1000), "too early")) } else { Ok(()) }
+            },
+        );
+    tokio::time::pause();
+    let began = Instant::now();
+    running.publish(1).await;
+    assert_eq!(running.handled.recv().await, Some(order(1)));
+    // The paused clock also advances while the bus writes.
+    assert!(began.elapsed() >= Duration::from_secs(2000), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -122,7 +122,7 @@ impl OrdersApp {
     /// Delivers an event and expects that it is to be retried.
     async fn expect_retry<E: Event>(&self, event: &E) {
         let delivered = self.service.deliver_once(event).await;
-        assert!(matches!(delivered, Err(ListenError::Retry(_))), "{delivered:?}");
+        assert!(matches!(delivered, Err(ListenError::RetryAfter(..))), "{delivered:?}");
     }
 
     /// Delivers an event and expects that it is rejected.

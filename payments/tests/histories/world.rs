@@ -176,7 +176,7 @@ impl World {
         ));
         match delivered {
             Ok(()) if !self.chance.fails() => drop(self.orders.events.remove(index)),
-            Ok(()) | Err(ListenError::Retry(_)) => {}
+            Ok(()) | Err(ListenError::Retry(_) | ListenError::RetryAfter(..)) => {}
             Err(error @ ListenError::Reject(_)) => panic!("{event:?} became a dead letter: {error:?}"),
         }
         true

@@ -43,7 +43,7 @@ impl TicketsApp {
             assert!(attempts < 100, "{message:?} was never handled");
             match self.service.deliver_payload(message.subject, &message.payload).await {
                 Ok(()) => {}
-                Err(ListenError::Retry(_)) => queue.push_back((message, attempts + 1)),
+                Err(ListenError::Retry(_) | ListenError::RetryAfter(..)) => queue.push_back((message, attempts + 1)),
                 Err(ListenError::Reject(reason)) => panic!("{message:?} was rejected: {reason}"),
             }
         }

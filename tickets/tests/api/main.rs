@@ -122,7 +122,7 @@ impl TicketsApp {
         for _ in 0..10_000 {
             match self.service.deliver_payload(message.subject, &message.payload).await {
                 Ok(()) => return,
-                Err(ListenError::Retry(_)) => tokio::task::yield_now().await,
+                Err(ListenError::Retry(_) | ListenError::RetryAfter(..)) => tokio::task::yield_now().await,
                 Err(ListenError::Reject(reason)) => panic!("{message:?} was rejected: {reason}"),
             }
         }
