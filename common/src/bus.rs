@@ -148,6 +148,9 @@ pub struct Receipt {
     pub position: u64,
     /// The id of the message.
     pub message_id: String,
+    /// Differs after the connection to the bus was lost, because the bus may have been restored meanwhile.
+    #[serde(skip)]
+    pub connection: u64,
 }
 
 /// The port for publishing.

@@ -95,6 +95,7 @@ impl Engines {
             stream: "ticketing".into(),
             replicas: None,
             owner: None,
+            retention: None,
         };
         let address = format!("127.0.0.1:{}", redis.port()).into();
         Ok(Some(Self {
@@ -137,7 +138,7 @@ async fn publish(bus: &dyn Bus, count: usize, at: Timestamp, ended: bool) -> Res
     let batches = (0..count).step_by(BATCH).map(|first| BATCH.min(count - first));
     let publish = async |orders| {
         let messages: Vec<Message> = (0..orders).flat_map(|_| events(at, ended)).collect();
-        bus.publish(&messages).await
+        bus.publish(&messages).await.map(drop)
     };
     Ok(stream::iter(batches).map(Ok).try_for_each_concurrent(4, publish).await?)
 }

@@ -129,7 +129,7 @@ impl Publisher for Collector {
         let mut published = self.0.lock().expect("no poison");
         published.extend_from_slice(messages);
         let position = published.len() as u64;
-        Ok(messages.last().map(|last| Receipt { position, message_id: last.id.clone() }))
+        Ok(messages.last().map(|last| Receipt { position, message_id: last.id.clone(), connection: 0 }))
     }
 
     async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {

@@ -21,8 +21,8 @@ use crate::trace::in_new_trace;
 
 use super::marks::Published;
 
-/// How often to ask the bus.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How often to ask the bus, for fewer than twenty events.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Announcements per second, so that they leave room for others.
 const RATE: NonZeroU32 = NonZeroU32::new(1000).expect("not 0");
@@ -71,15 +71,17 @@ impl Watch {
         }
     }
 
-    /// The receipts that the bus does not know, newest first.
+    /// The receipts of events that the bus no longer has.
     async fn lost(&self) -> Result<Vec<Receipt>, BusError> {
         let receipts = self.published.marks().receipts();
-        for (newer, receipt) in receipts.iter().enumerate() {
-            if self.publisher.has(receipt).await? {
-                return Ok(receipts[..newer].to_vec());
+        let mut lost = Vec::new();
+        // All of them: events that were published after the loss are there.
+        for receipt in receipts {
+            if !self.publisher.has(&receipt).await? {
+                lost.push(receipt);
             }
         }
-        Ok(receipts)
+        Ok(lost)
     }
 
     async fn announce(&self, since: Timestamp) -> Result<(), RepublishError> {

@@ -57,7 +57,7 @@ impl Marks {
     /// Notes that events were published. `receipt` is that of the last one, `oldest` the time of the oldest change.
     pub(super) fn note(&mut self, receipt: Receipt, oldest: Timestamp, now: Timestamp) {
         match self.marks.last_mut() {
-            Some(last) if now.since(last.begun_at) < INTERVAL => {
+            Some(last) if now.since(last.begun_at) < INTERVAL && last.receipt.connection == receipt.connection => {
                 last.receipt = receipt;
                 last.oldest = last.oldest.min(oldest);
             }
@@ -93,13 +93,14 @@ impl Marks {
         self.lost_since = self.lost_since.filter(|other| *other < since);
     }
 
-    /// Keeps one mark for each doubling of the age, the oldest one. What a dropped mark stands for passes to the next.
+    /// Keeps one mark for each doubling of the age, the oldest one, and all that are younger than [`INTERVAL`]. What a
+    /// dropped mark stands for passes to the next.
     fn thin_out(&mut self, now: Timestamp) {
         let age = |mark: &Mark| (now.since(mark.begun_at).as_secs() / INTERVAL.as_secs() + 1).ilog2();
         let mut kept: Vec<Mark> = Vec::with_capacity(self.marks.len());
         let mut dropped: Option<Timestamp> = None;
         for mut mark in std::mem::take(&mut self.marks) {
-            if kept.last().is_some_and(|older| age(older) == age(&mark)) {
+            if age(&mark) > 0 && kept.last().is_some_and(|older| age(older) == age(&mark)) {
                 dropped = Some(dropped.map_or(mark.oldest, |oldest| oldest.min(mark.oldest)));
                 continue;
             }
@@ -119,7 +120,7 @@ mod tests {
     }
 
     fn receipt(position: u64) -> Receipt {
-        Receipt { position, message_id: format!("ticket:created/{position}/0") }
+        Receipt { position, message_id: format!("ticket:created/{position}/0"), connection: 0 }
     }
 
     /// Marks of a service that publishes an event every second, whose change was written in the second before.
@@ -160,9 +161,19 @@ mod tests {
                 let first = at(kept.cast_signed());
                 assert!(since <= first, "{kept} of {seconds}: since {since}");
                 let more = first.since(since).as_secs();
-                assert!(left.marks.is_empty() || more <= 10 + 4 * (seconds - kept), "{kept} of {seconds}: {more}");
+                assert!(left.marks.is_empty() || more <= 20 + 4 * (seconds - kept), "{kept} of {seconds}: {more}");
             }
         }
+    }
+
+    #[test]
+    fn a_lost_connection_begins_a_mark() {
+        let mut marks = marks(5);
+        let reconnected = Receipt { connection: 1, ..receipt(3) };
+        marks.note(reconnected.clone(), at(6), at(6));
+        assert_eq!(marks.receipts(), [reconnected.clone(), receipt(5)]);
+        marks.drop_lost(&[receipt(5)]);
+        assert_eq!((marks.receipts(), marks.lost_since()), (vec![reconnected], Some(at(0))));
     }
 
     #[test]

@@ -72,12 +72,13 @@ impl Server {
 
     /// Whether the stream has this message, or has deleted the one at this position.
     pub(super) async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
-        let stream = &*self.stream;
-        let stream = self.context.get_stream(stream).await.map_err(|error| StreamError::read(stream, error))?;
+        let name = &*self.stream;
+        let stream = self.context.get_stream_no_info(name).await.map_err(|error| StreamError::read(name, error))?;
         match stream.get_raw_message(receipt.position).await {
             Ok(message) => Ok(message.headers.get(MESSAGE_ID).is_some_and(|id| id.as_str() == receipt.message_id)),
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
-                Ok(receipt.position <= stream.cached_info().state.last_sequence)
+                let last = stream.get_info().await.map_err(unavailable)?.state.last_sequence;
+                Ok(receipt.position <= last)
             }
             Err(error) => Err(unavailable(error)),
         }

@@ -101,7 +101,8 @@ impl Publisher for NatsBus {
         for ack in acks {
             position = confirm(ack).await?;
         }
-        Ok(messages.last().map(|last| Receipt { position, message_id: last.id.clone() }))
+        let connection = self.server.connects();
+        Ok(messages.last().map(|last| Receipt { position, message_id: last.id.clone(), connection }))
     }
 
     async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {

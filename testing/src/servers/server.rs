@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -91,6 +92,31 @@ impl Server {
         }
     }
 
+    /// Stops it, copies its data, and starts it again.
+    ///
+    /// # Panics
+    ///
+    /// If the data cannot be copied or the server does not start.
+    pub async fn copy(&mut self) -> TempDir {
+        self.kill();
+        let copy = TempDir::new().expect("a temporary directory");
+        copy_data(self.directory.path(), copy.path());
+        self.restart().await;
+        copy
+    }
+
+    /// Kills it with `SIGKILL`, replaces its data with a copy, and starts it again.
+    ///
+    /// # Panics
+    ///
+    /// If the data cannot be copied or the server does not start.
+    pub async fn restore(&mut self, copy: &TempDir) {
+        self.kill();
+        self.directory = TempDir::new().expect("a temporary directory");
+        copy_data(copy.path(), self.directory.path());
+        self.restart().await;
+    }
+
     async fn is_ready(&self) -> io::Result<bool> {
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
         connection.write_all(self.program.greeting).await?;
@@ -104,6 +130,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn copy_data(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+    assert!(copied.is_ok_and(|status| status.success()), "could not copy {}", from.display());
 }
 
 /// A free port that this process has not returned before.

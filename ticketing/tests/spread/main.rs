@@ -12,6 +12,7 @@ mod check;
 mod commands;
 mod crash;
 mod dead_letters;
+mod losses;
 mod outage;
 mod purchase;
 mod republish;

@@ -109,6 +109,13 @@ impl Spread {
         self.api.route(addresses.collect());
     }
 
+    /// Waits until a service has logged this.
+    pub(crate) async fn wait_for_line(&self, service: &str, text: &str) {
+        for replica in self.services.iter().filter(|replica| replica.name == service) {
+            replica.running().0.wait_for_line(|line| line.contains(text)).await;
+        }
+    }
+
     /// A user who is not signed in.
     pub(crate) fn visitor(&self) -> User {
         User::visitor(self.http.clone(), self.api.clone())

@@ -119,7 +119,7 @@ impl Publisher for SqliteBus {
             // It may have been published before.
             let position = "SELECT seq FROM events WHERE message_id = ?1";
             let position = db.prepare_cached(position)?.query_row([&last], |row| row.get(0))?;
-            Ok(Receipt { position, message_id: last.clone() })
+            Ok(Receipt { position, message_id: last.clone(), connection: 0 })
         };
         let receipt = self.file.write(append).await?;
         for subject in subjects {
@@ -129,7 +129,7 @@ impl Publisher for SqliteBus {
     }
 
     async fn has(&self, receipt: &Receipt) -> Result<bool, BusError> {
-        let Receipt { position, message_id } = receipt;
+        let Receipt { position, message_id, .. } = receipt;
         // Events are deleted from the oldest on. If none is left, `sqlite_sequence` still has the highest position.
         let sql = "SELECT coalesce(
                        (SELECT message_id = ?2 FROM events WHERE seq = ?1),
