@@ -152,7 +152,7 @@ pub(crate) async fn check(app: &AppState, id: PaymentId) -> Result<bool, Payment
     })
     .await?;
     if scheduled {
-        app.work.add(payment);
+        app.work.add(payment, app.clock.now());
     }
     Ok(scheduled)
 }
@@ -163,7 +163,7 @@ pub(crate) async fn adopt(app: &AppState, id: PaymentId, intent: &str) -> Result
         payment.adopt(intent.to_owned(), app.clock.now());
         Ok(PaymentEvent::None)
     });
-    app.work.add(adopted.await?);
+    app.work.add(adopted.await?, app.clock.now());
     Ok(())
 }
 

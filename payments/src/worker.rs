@@ -47,11 +47,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Lets the worker settle a payment, unless nothing remains to be done.
-    pub(crate) fn add(&self, payment: Payment) {
+    /// Lets the worker settle a payment, if it is due.
+    pub(crate) fn add(&self, payment: Payment, now: Timestamp) {
         let mut payments = self.payments();
         // The worker finds further ones in the database.
-        if payment.is_unsettled() && payments.len() < BATCH {
+        if payment.is_due(now) && payments.len() < BATCH {
             payments.push(payment);
             self.added.notify_one();
         }
@@ -93,7 +93,7 @@ pub(crate) async fn run(app: AppState, stop: CancellationToken) {
             () = app.work.added.notified(), if !outage.is_on() => {
                 let payments = app.work.take();
                 if payments.len() > outage.limit().saturating_sub(in_flight.len()) {
-                    is_backlogged = true;
+                    next_round = app.clock.now();
                     continue;
                 }
                 for payment in payments {

@@ -32,6 +32,6 @@ async fn follow_order(app: &AppState, order: &OrderCopy) -> Result<(), PaymentEr
         payment.follow(order.status, app.clock.now())?;
         Ok(PaymentEvent::None)
     });
-    app.work.add(followed.await?);
+    app.work.add(followed.await?, app.clock.now());
     Ok(())
 }

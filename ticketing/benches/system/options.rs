@@ -109,7 +109,7 @@ impl Options {
 
     /// How long to watch the idle system. A full run includes at least one sweep of the outboxes.
     pub(crate) fn idle_duration(&self) -> Duration {
-        Duration::from_secs(if self.short { 2 } else { 6 })
+        Duration::from_secs(if self.short { 2 } else { 21 })
     }
 
     /// The number of orders that expire together, and their lifetime, which must be long enough to place all of them.
