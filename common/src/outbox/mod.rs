@@ -72,7 +72,7 @@ pub async fn relay(
         waiting: Vec::new(),
         unpublishable: HashSet::new(),
         has_started: false,
-        next_sweep: database.clock().now(),
+        next_sweep: database.clock().now().plus(SWEEP_INTERVAL),
         database,
     };
     relay.run(&stop).await;
@@ -136,6 +136,8 @@ impl Relay {
         if !self.has_started {
             self.sweep(None).await?;
             self.has_started = true;
+            // So that even a short life leaves marks.
+            self.lease.take(self.database.clock().now(), &self.marks()).await?;
         }
         let now = self.database.clock().now();
         if now >= self.next_sweep {

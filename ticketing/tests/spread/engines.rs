@@ -54,12 +54,16 @@ impl Engines {
         let mut command = binaries().command("ticketing");
         command.arg("check");
         for service in ["tickets", "orders", "payments"] {
-            let uri = format!("mongodb://127.0.0.1:{}/{service}", mongo.proxy.port());
-            command.env(format!("{}_MONGO_URI", service.to_uppercase()), uri);
+            command.env(format!("{}_MONGO_URI", service.to_uppercase()), self.mongo_uri(service));
         }
         command.env("NATS_URL", format!("nats://127.0.0.1:{}", nats.proxy.port()));
         command.env("REDIS_HOST", format!("127.0.0.1:{}", redis.proxy.port()));
         command
+    }
+
+    /// The database of a service.
+    pub(crate) fn mongo_uri(&self, service: &str) -> String {
+        format!("mongodb://127.0.0.1:{}/{service}", self.mongo.proxy.port())
     }
 
     /// How to reach the bus, for a client that is none of the services.

@@ -46,3 +46,33 @@ async fn what_nats_has_lost_is_announced_again_by_itself() {
     tickets.extend([known.id, lost.id]);
     system.wait_until_consistent(&[seller, buyer], tickets).await;
 }
+
+#[tokio::test]
+async fn databases_restored_from_an_older_copy_know_what_was_announced() {
+    let Some(mut system) = Spread::start(Duration::from_secs(900)).await else { return };
+    let (seller, buyer) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let known = seller.create_ticket("Known", "20").await;
+    system.wait_until_consistent(&[seller.clone(), buyer.clone()], []).await;
+    system.stop_all().await;
+    let copy = system.engines.mongo.server.copy().await;
+
+    system.restart_all().await;
+    let order = buyer.order(&known).await;
+    let cancelled = seller.create_ticket("Cancelled", "20").await;
+    buyer.cancel(&buyer.order(&cancelled).await).await;
+    seller.put_ticket(&cancelled.id, "Edited", "25").send().await.expect(200);
+    system.wait_until_consistent(&[seller.clone(), buyer.clone()], []).await;
+    system.stop_all().await;
+    system.engines.mongo.server.restore(&copy).await;
+
+    system.restart_all().await;
+    assert_eq!(buyer.find_order(&order.id).await.status, "created");
+    assert_eq!(seller.find_ticket(&known.id).await.order_id, Some(order.id));
+    assert_eq!(seller.find_ticket(&cancelled.id).await.price.to_string(), "25");
+    for service in ["tickets", "orders"] {
+        system.wait_for_line(service, "the database was older than its events").await;
+        let (succeeded, output) = system.republish(service, &[]).await;
+        assert!(succeeded, "{output}");
+    }
+    system.wait_until_consistent(&[seller, buyer], []).await;
+}

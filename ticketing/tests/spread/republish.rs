@@ -6,10 +6,9 @@ use common::clock::Timestamp;
 use common::store::{Document, Expect, Put, Store};
 use engines::mongo::MongoStore;
 use serde_json::Value;
-use testing::system::{Ticket, run};
+use testing::system::Ticket;
 use testing::wait_until;
 
-use crate::binaries::binaries;
 use crate::spread::Spread;
 
 #[tokio::test]
@@ -20,11 +19,11 @@ async fn a_copy_that_missed_an_update_catches_up_when_its_owner_republishes() {
     seller.put_ticket(&ticket.id, "Concert", "25").send().await.expect(200);
     miss_update(&system, &ticket).await;
 
-    let (succeeded, output) = republish(&system, &["tickets", "--since", "1h"]).await;
+    let (succeeded, output) = system.republish("tickets", &["--since", "1h"]).await;
     assert!(succeeded && output == "Announced 1 of 1 tickets again.\n", "{output}");
     wait_until("the copy is up to date", async || (copy(&system, &ticket).await.version == 1).then_some(())).await;
     assert_eq!(buyer.order(&ticket).await.ticket.price.to_string(), "25");
-    let (succeeded, output) = republish(&system, &["tickets", "--id", "65c0ffee65c0ffee65000003"]).await;
+    let (succeeded, output) = system.republish("tickets", &["--id", "65c0ffee65c0ffee65000003"]).await;
     assert!(!succeeded && output == "65c0ffee65c0ffee65000003: no such record\n", "{output}");
 }
 
@@ -50,17 +49,5 @@ async fn copy(system: &Spread, ticket: &Ticket) -> Document {
 }
 
 async fn database_of_orders(system: &Spread) -> MongoStore {
-    MongoStore::connect(&uri(system, "orders").into(), "orders", orders::SCHEMAS).await.unwrap()
-}
-
-fn uri(system: &Spread, service: &str) -> String {
-    format!("mongodb://127.0.0.1:{}/{service}", system.engines.mongo.proxy.port())
-}
-
-/// Runs the command. Returns whether it succeeded, and its output.
-async fn republish(system: &Spread, arguments: &[&str]) -> (bool, String) {
-    let mut command = binaries().command("ticketing");
-    command.env("MONGO_URI", uri(system, "tickets"));
-    command.env("NATS_URL", format!("nats://127.0.0.1:{}", system.engines.nats.proxy.port()));
-    run(command.arg("republish").args(arguments)).await
+    MongoStore::connect(&system.engines.mongo_uri("orders").into(), "orders", orders::SCHEMAS).await.unwrap()
 }

@@ -9,6 +9,7 @@ use testing::system::records::{OrderRecord, Records, TicketRecord};
 use testing::system::{Addresses, Api, Process, SERVICES, STOP_TIMEOUT, User, http_client, run};
 use testing::wait_until_ok;
 
+use crate::binaries::binaries;
 use crate::engines::Engines;
 use crate::simulator::Simulator;
 
@@ -197,6 +198,14 @@ impl Spread {
         let mut check = self.engines.check();
         check.env("STRIPE_KEY", "sk_test_spread").env("STRIPE_API_BASE", &self.simulator.url);
         check
+    }
+
+    /// Runs `ticketing republish` for a service. Returns whether it succeeded, and its output.
+    pub(crate) async fn republish(&self, service: &str, arguments: &[&str]) -> (bool, String) {
+        let mut command = binaries().command("ticketing");
+        command.env("MONGO_URI", self.engines.mongo_uri(service));
+        command.env("NATS_URL", format!("nats://127.0.0.1:{}", self.engines.nats.proxy.port()));
+        run(command.args(["republish", service]).args(arguments)).await
     }
 
     async fn records(&self, users: &[User], mut known: HashSet<String>) -> Records {

@@ -161,3 +161,30 @@ async fn events_that_the_bus_has_lost_are_announced_again() {
     assert!(system.output().contains("the bus has lost events"), "{}", system.output());
     wait_until_consistent(&system).await;
 }
+
+#[tokio::test]
+async fn everything_is_announced_again_after_all_events_were_lost() {
+    let mut system = setup().start().await;
+    let (seller, buyer) = (system.sign_up("ann").await, system.sign_up("bob").await);
+    let [sold, free] = [seller.create_ticket("Sold", "20").await, seller.create_ticket("Free", "20").await];
+    let order = buyer.order(&sold).await;
+    buyer.pay(&order, "tok_visa").await;
+    buyer.wait_until_complete(&order).await;
+    wait_until_consistent(&system).await;
+    system.stop().await;
+    remove(&system, "events.db");
+    system.restart().await;
+    for service in ["tickets", "orders", "payments"] {
+        let announced = format!("{service} announced");
+        wait_until(&announced, async || announces_again(&system, service).then_some(())).await;
+    }
+    let buyer = system.reconnect(&buyer);
+    buyer.pay(&buyer.order(&free).await, "tok_visa").await;
+    wait_until_consistent(&system).await;
+}
+
+/// Whether a service has logged that it has announced its records again.
+fn announces_again(system: &System, service: &str) -> bool {
+    let output = system.output();
+    output.lines().any(|line| line.contains("announced again what the bus has lost") && line.contains(service))
+}
