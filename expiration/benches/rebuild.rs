@@ -138,9 +138,13 @@ async fn publish(bus: &dyn Bus, count: usize, at: Timestamp, ended: bool) -> Res
     let batches = (0..count).step_by(BATCH).map(|first| BATCH.min(count - first));
     let publish = async |orders| {
         let messages: Vec<Message> = (0..orders).flat_map(|_| events(at, ended)).collect();
-        bus.publish(&messages).await.map(drop)
+        // A server on a busy machine may be late. Repeating is harmless.
+        while let Err(error) = bus.publish(&messages).await {
+            ensure!(error.is_transient(), "{error}");
+        }
+        Ok(())
     };
-    Ok(stream::iter(batches).map(Ok).try_for_each_concurrent(4, publish).await?)
+    stream::iter(batches).map(Ok).try_for_each_concurrent(4, publish).await
 }
 
 fn events(at: Timestamp, ended: bool) -> Vec<Message> {

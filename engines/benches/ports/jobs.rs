@@ -79,7 +79,7 @@ pub(crate) async fn measure(
 
 /// The jobs that have reached one point.
 struct Progress {
-    /// In milliseconds.
+    /// In microseconds.
     lateness: Histogram<u64>,
     last: Option<Timestamp>,
 }
@@ -92,7 +92,7 @@ impl Progress {
     fn record(&mut self, jobs: &[Job]) -> Result<()> {
         let now = SystemClock.now();
         for job in jobs {
-            self.lateness.record(now.since(job.due).as_millis().try_into()?)?;
+            self.lateness.record(now.since(job.due).as_micros().try_into()?)?;
         }
         self.last = Some(now);
         Ok(())
@@ -109,7 +109,7 @@ impl Fired {
         for (name, Progress { lateness, last }) in names.into_iter().zip([self.claimed, self.published]) {
             let took = last.unwrap_or(first_due).since(first_due);
             let count = lateness.len() as usize;
-            report.row(Row { lateness: Some(lateness), ..Row::new(name, engine, count, took) });
+            report.row(Row { latency: Some(lateness), ..Row::new(name, engine, count, took) });
         }
     }
 }

@@ -16,6 +16,10 @@ pub(crate) struct Options {
     #[arg(long)]
     short: bool,
 
+    /// Seconds to keep writing to a store [default: 3]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: Option<u64>,
+
     /// Passed by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
@@ -39,7 +43,8 @@ impl Options {
 
     /// How long to keep writing to a store.
     pub(crate) fn duration(&self) -> Duration {
-        Duration::from_millis(if self.short { 300 } else { 3_000 })
+        let default = Duration::from_millis(if self.short { 300 } else { 3_000 });
+        self.seconds.map_or(default, Duration::from_secs)
     }
 
     /// The number of messages to publish and consume in each round.

@@ -15,14 +15,14 @@ pub(crate) struct Row {
     pub(crate) engine: &'static str,
     pub(crate) count: usize,
     pub(crate) took: Duration,
-    /// In milliseconds.
-    pub(crate) lateness: Option<Histogram<u64>>,
+    /// How late jobs were, or how long writes took, in microseconds.
+    pub(crate) latency: Option<Histogram<u64>>,
     pub(crate) note: String,
 }
 
 impl Row {
     pub(crate) fn new(name: &'static str, engine: &'static str, count: usize, took: Duration) -> Self {
-        Self { name, engine, count, took, lateness: None, note: String::new() }
+        Self { name, engine, count, took, latency: None, note: String::new() }
     }
 
     fn per_second(&self) -> f64 {
@@ -57,12 +57,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:36} {:32} {:>10} {:>11} {:>11}", "", "", "per second", "late p50 ms", "late p99 ms")?;
+        let head = ["per second", "p50 ms", "p99 ms", "max ms"];
+        writeln!(f, "{:36} {:32} {:>10} {:>9} {:>9} {:>9}", "", "", head[0], head[1], head[2], head[3])?;
         for row in &self.0 {
-            let [p50, p99] = [50.0, 99.0].map(|percentile| {
-                row.lateness.as_ref().map_or_else(String::new, |ms| ms.value_at_percentile(percentile).to_string())
+            let [p50, p99, max] = [50.0, 99.0, 100.0].map(|percentile| {
+                let micros = row.latency.as_ref().map(|latency| latency.value_at_percentile(percentile));
+                micros.map_or_else(String::new, |micros| format!("{:.1}", micros as f64 / 1e3))
             });
-            let line = format!("{:36} {:32} {:>10.0} {p50:>11} {p99:>11}", row.name, row.engine, row.per_second());
+            let line =
+                format!("{:36} {:32} {:>10.0} {p50:>9} {p99:>9} {max:>9}", row.name, row.engine, row.per_second());
             writeln!(f, "{}", format!("{line}  {}", row.note).trim_end())?;
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Writing documents with their events to a collection with two indexes.
+//! Writing documents with their events to a collection with two indexes. The longest wait of a write matters as well as
+//! the rate: an embedded engine also has to move what it has logged into the file.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +9,7 @@ use common::clock::{Clock, SystemClock};
 use common::events::{Message, Subject};
 use common::ids::TicketId;
 use common::store::{Document, Expect, Index, IndexKind, Put, Schema, Store};
+use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
 use crate::options::Options;
@@ -38,16 +40,21 @@ pub(crate) async fn measure(
         for _ in 0..in_flight {
             let store = store.clone();
             writers.spawn(async move {
-                let mut written = 0;
+                let mut latency = Histogram::<u64>::new(3)?;
                 while Instant::now() < until {
+                    let began = Instant::now();
                     store.put(new_ticket()).await?;
-                    written += 1;
+                    latency.record(began.elapsed().as_micros().try_into()?)?;
                 }
-                anyhow::Ok(written)
+                anyhow::Ok(latency)
             });
         }
-        let written = writers.join_all().await.into_iter().sum::<Result<usize>>()?;
-        report.row(Row::new(name, engine, written, began.elapsed()));
+        let mut latency = Histogram::new(3)?;
+        for written in writers.join_all().await {
+            latency.add(written?)?;
+        }
+        let count = usize::try_from(latency.len())?;
+        report.row(Row { latency: Some(latency), ..Row::new(name, engine, count, began.elapsed()) });
     }
     Ok(())
 }

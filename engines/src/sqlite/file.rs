@@ -2,8 +2,10 @@
 //!
 //! SQLite allows one writer at a time, so writes queue for a dedicated thread, which commits whatever has queued up as
 //! one group: one `fsync` for all of them. No write returns before that `fsync` (`synchronous=FULL`). Reads use other
-//! connections and never wait for a write (`journal_mode=WAL`).
+//! connections and never wait for a write (`journal_mode=WAL`). A second thread copies the write-ahead log into the file
+//! meanwhile ([`checkpoints`]).
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, ffi};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoints::Checkpoints;
 use super::error::SqliteError;
 
 /// The most writes that share one commit. Bounds how long the first of a group waits.
@@ -29,9 +32,8 @@ const IDLE_READERS: usize = 3;
 const WRITER_CACHE: i64 = 4096;
 const READER_CACHE: i64 = 1024;
 
-/// The size in pages (4 KiB) at which the write-ahead log is copied into the file. Four times the default, so that
-/// pages that change often are copied less often.
-const CHECKPOINT_PAGES: i64 = 4000;
+/// How long to wait for a lock, which the sqlite3 shell or another tool may hold for a moment.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The size in bytes to which the write-ahead log shrinks after a burst.
 const MAX_IDLE_LOG: i64 = 32 << 20;
@@ -45,30 +47,39 @@ struct Inner {
     name: Arc<str>,
     queue: mpsc::Sender<Box<dyn QueuedWrite>>,
     readers: Mutex<Vec<Connection>>,
+    /// Dropped after the readers.
+    _file: Option<Arc<File>>,
 }
 
 impl SqliteFile {
     /// Opens or creates the file and runs `schema`, which must be repeatable (`CREATE TABLE IF NOT EXISTS …`).
     pub fn open(path: &Path, schema: &str) -> Result<Self, SqliteError> {
         let name: Arc<str> = path.display().to_string().into();
-        let writer = open_writer(path, schema).map_err(|error| SqliteError::new(&name, error))?;
-        Self::start(path, name, writer)
+        let mut writer = open_writer(path, schema).map_err(|error| SqliteError::new(&name, error))?;
+        let checkpoints = Checkpoints::start(path, &mut writer).map_err(|error| SqliteError::new(&name, error))?;
+        Self::start(path, name, writer, Some(checkpoints))
     }
 
     /// Opens an existing file without changing it: every write fails.
     pub fn open_read_only(path: &Path) -> Result<Self, SqliteError> {
         let name: Arc<str> = path.display().to_string().into();
         let reader = open_reader(path).map_err(|error| SqliteError::new(&name, error))?;
-        Self::start(path, name, reader)
+        Self::start(path, name, reader, None)
     }
 
-    fn start(path: &Path, name: Arc<str>, writer: Connection) -> Result<Self, SqliteError> {
+    fn start(
+        path: &Path,
+        name: Arc<str>,
+        writer: Connection,
+        checkpoints: Option<Checkpoints>,
+    ) -> Result<Self, SqliteError> {
+        let file = checkpoints.as_ref().map(|checkpoints| checkpoints.file.clone());
         let (queue, writes) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name(path.file_stem().map_or_else(|| "sqlite".into(), |stem| format!("{}-writer", stem.display())))
-            .spawn(move || write_in_groups(&writer, writes))
+            .spawn(move || write_in_groups(writer, writes, checkpoints))
             .map_err(|error| SqliteError::new(&name, error))?;
-        Ok(Self(Arc::new(Inner { path: path.to_owned(), name, queue, readers: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { path: path.to_owned(), name, queue, readers: Mutex::default(), _file: file })))
     }
 
     /// Runs `change` in a transaction that other writes share, and returns once it is durable.
@@ -122,7 +133,6 @@ fn open_writer(path: &Path, schema: &str) -> rusqlite::Result<Connection> {
     let writer = Connection::open(path)?;
     writer.pragma_update(None, "journal_mode", "WAL")?;
     writer.pragma_update(None, "synchronous", "FULL")?;
-    writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     writer.pragma_update(None, "journal_size_limit", MAX_IDLE_LOG)?;
     configure(&writer, WRITER_CACHE)?;
     writer.execute_batch(schema)?;
@@ -136,9 +146,8 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(reader)
 }
 
-fn configure(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
-    // The sqlite3 shell or another tool may hold the lock for a moment.
-    connection.busy_timeout(Duration::from_secs(2))?;
+pub(super) fn configure(connection: &Connection, cache: i64) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Negative means KiB.
     connection.pragma_update(None, "cache_size", -cache)?;
@@ -184,19 +193,28 @@ fn panicked() -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_ABORT), Some("the write panicked".into()))
 }
 
-fn write_in_groups(connection: &Connection, mut writes: mpsc::Receiver<Box<dyn QueuedWrite>>) {
+fn write_in_groups(
+    connection: Connection,
+    mut writes: mpsc::Receiver<Box<dyn QueuedWrite>>,
+    checkpoints: Option<Checkpoints>,
+) {
     let mut group = Vec::with_capacity(MAX_GROUP);
     while writes.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
-        match commit(connection, &mut group) {
+        match commit(&connection, &mut group) {
             Ok(()) => group.drain(..).for_each(|write| write.reply(Ok(()))),
-            Err(_) if group.len() > 1 => group.drain(..).for_each(|write| commit_one(connection, write)),
+            Err(_) if group.len() > 1 => group.drain(..).for_each(|write| commit_one(&connection, write)),
             Err(error) => {
                 if let Some(write) = group.pop() {
                     write.reply(Err(error));
                 }
             }
         }
+        if let Some(checkpoints) = &checkpoints {
+            checkpoints.restart_log_if_large(&connection);
+        }
     }
+    // Before the file that `checkpoints` holds.
+    drop(connection);
 }
 
 fn commit_one(connection: &Connection, mut write: Box<dyn QueuedWrite>) {

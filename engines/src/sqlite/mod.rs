@@ -1,6 +1,7 @@
 //! The embedded engines: a store, a bus and delayed jobs, each in one SQLite file.
 
 mod bus;
+mod checkpoints;
 mod columns;
 mod error;
 mod file;

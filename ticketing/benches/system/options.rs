@@ -13,6 +13,10 @@ pub(crate) struct Options {
     #[arg(long = "scenario", value_name = "NAME")]
     scenarios: Vec<Scenario>,
 
+    /// Instead of the scenarios, compare the costs with 1,000 and with 1,000,000 tickets (200 and 2,000 with --short)
+    #[arg(long, conflicts_with = "scenarios")]
+    grow: bool,
+
     /// Concurrent clients, each with its own connections
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     clients: u16,
@@ -76,6 +80,15 @@ impl Options {
 
     pub(crate) fn stand_in(&self) -> bool {
         self.stand_in
+    }
+
+    pub(crate) fn grow(&self) -> bool {
+        self.grow
+    }
+
+    /// The numbers of tickets to compare.
+    pub(crate) fn sizes(&self) -> [usize; 2] {
+        if self.short { [200, 2_000] } else { [1_000, 1_000_000] }
     }
 
     /// The scenarios to run, in their fixed order.

@@ -58,7 +58,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or_default().max(12);
+        let names = self.rows.iter().map(|row| &*row.name).chain(self.facts.iter().map(|(name, _)| *name));
+        let width = names.map(|name| name.chars().count()).max().unwrap_or_default().max(12);
         let head = ["per second", "p50 ms", "p95 ms", "p99 ms", "peak RSS MB"];
         writeln!(f, "{:width$} {:>10} {:>9} {:>9} {:>9} {:>11}", "", head[0], head[1], head[2], head[3], head[4])?;
         for Row { name, per_second, latencies, peak_memory, note } in &self.rows {

@@ -50,7 +50,7 @@ impl Engines {
 
     /// A command that runs `ticketing check` on these servers.
     pub(crate) fn check(&self) -> Command {
-        let Self { mongo, nats, redis } = self;
+        let Self { nats, redis, .. } = self;
         let mut command = binaries().command("ticketing");
         command.arg("check");
         for service in ["tickets", "orders", "payments"] {

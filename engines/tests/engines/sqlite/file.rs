@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use common::error::chain;
 use engines::sqlite::SqliteFile;
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
 use tempfile::TempDir;
 use testing::soon;
 use tokio::sync::oneshot;
@@ -65,6 +66,30 @@ async fn a_write_commits_even_if_its_caller_is_cancelled() {
     drop(cancelled);
     insert(2).await.unwrap();
     assert_eq!(numbers(&file), [1, 2]);
+}
+
+/// The writer never pauses by itself, and SQLite alone cannot begin the log again while it writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_log_stays_small_under_constant_writes_and_reads() {
+    const WRITES: i64 = 3000;
+    let directory = TempDir::new().unwrap();
+    let schema = "CREATE TABLE IF NOT EXISTS blobs (number INTEGER PRIMARY KEY, data BLOB) STRICT";
+    let file = SqliteFile::open(&directory.path().join("test.db"), schema).unwrap();
+    let insert = |number: i64| {
+        let replace = "REPLACE INTO blobs VALUES (?1, zeroblob(100000))";
+        file.write(move |db| db.execute(replace, [number % 100]))
+    };
+    let count = "SELECT count(*), sum(length(data)) FROM blobs";
+    let (file, directory, insert) = (&file, &directory, &insert);
+    let sizes = stream::iter(0..WRITES).map(|number| async move {
+        insert(number).await.unwrap();
+        file.read(|db| db.query_row(count, [], |row| row.get::<_, i64>(0))).unwrap();
+        std::fs::metadata(directory.path().join("test.db-wal")).unwrap().len()
+    });
+    let sizes: Vec<u64> = soon("the writes", sizes.buffer_unordered(16).collect()).await;
+    // 300 MB have been written.
+    let largest = sizes.into_iter().max().unwrap() >> 20;
+    assert!(largest < 100, "the log has grown to {largest} MB");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod browse;
 mod create;
 mod expiry;
+mod grow;
 mod hot;
 mod idle;
 mod order;
@@ -17,6 +18,9 @@ use crate::options::Scenario;
 
 /// Runs the scenarios that the options ask for.
 pub(crate) async fn run(bench: &mut Bench) -> Result<()> {
+    if bench.options.grow() {
+        return grow::run(bench).await.context("grow");
+    }
     for scenario in bench.options.scenarios() {
         match scenario {
             Scenario::Browse => browse::run(bench).await.context("browse")?,

@@ -59,14 +59,14 @@ pub(super) async fn run(bench: &mut Bench) -> Result<()> {
 }
 
 /// Returns the order's id, or `None` if the system refused the order or the payment.
-async fn order_and_pay(client: &mut Client<'_>, buyer: &Account, ticket: &str) -> Result<Option<String>> {
+pub(super) async fn order_and_pay(client: &mut Client<'_>, buyer: &Account, ticket: &str) -> Result<Option<String>> {
     let Some(reply) = client.send(&buyer.create_order(ticket), 201).await? else { return Ok(None) };
     let order = reply.id().context("order without an id")?;
     let paid = client.send(&buyer.pay(&order), 201).await?;
     Ok(paid.is_some().then_some(order))
 }
 
-async fn becomes_complete(client: &mut Client<'_>, buyer: &Account, order: &str) -> Result<bool> {
+pub(super) async fn becomes_complete(client: &mut Client<'_>, buyer: &Account, order: &str) -> Result<bool> {
     let (began, request) = (Instant::now(), buyer.find_order(order));
     while began.elapsed() < TIMEOUT {
         if client.send(&request, 200).await?.is_some_and(|reply| reply.contains(r#""status":"complete""#)) {
