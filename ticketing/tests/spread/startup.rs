@@ -133,12 +133,10 @@ async fn a_database_of_another_service_and_a_stream_of_another_system_are_reject
 #[tokio::test]
 async fn two_systems_on_one_redis_are_detected() {
     let (Some(engines), Some(other)) = (Engines::start().await, Server::start(servers::NATS).await) else { return };
-    let expiration = Process::start(&mut engines.command("expiration"));
-    let admin = expiration.wait_for_output(Addresses::from_log).await.admin.port();
-    // It counts due jobs once it has marked them as its own.
+    let _expiration = Process::start(&mut engines.command("expiration"));
     wait_until("the jobs have an owner", async || {
-        let metrics = http_client().get(format!("http://127.0.0.1:{admin}/metrics")).send().await.unwrap();
-        metrics.text().await.unwrap().contains("jobs_due ").then_some(())
+        let owner = ask_redis(&engines, "GET expiration:complete").await;
+        owner.contains("ticketing/").then_some(())
     })
     .await;
     let mut second = engines.command("expiration");
@@ -150,13 +148,19 @@ async fn two_systems_on_one_redis_are_detected() {
 #[tokio::test]
 async fn a_redis_that_may_evict_jobs_is_reported() {
     let Some(engines) = Engines::start().await else { return };
-    let mut redis = TcpStream::connect((Ipv4Addr::LOCALHOST, engines.redis.server.port())).await.unwrap();
-    redis.write_all(b"CONFIG SET maxmemory-policy allkeys-lru\r\n").await.unwrap();
-    let mut reply = [0; 5];
-    redis.read_exact(&mut reply).await.unwrap();
-    assert_eq!(&reply, b"+OK\r\n");
+    assert_eq!(ask_redis(&engines, "CONFIG SET maxmemory-policy allkeys-lru").await, "+OK\r\n");
     let expiration = Process::start(&mut engines.command("expiration"));
     expiration.wait_for_line(|line| line.contains("Redis may evict jobs") && line.contains("allkeys-lru")).await;
+}
+
+/// Sends a command, and returns the reply as Redis writes it.
+async fn ask_redis(engines: &Engines, command: &str) -> String {
+    let mut redis = TcpStream::connect((Ipv4Addr::LOCALHOST, engines.redis.server.port())).await.unwrap();
+    redis.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    redis.read_to_string(&mut reply).await.unwrap();
+    // That of QUIT.
+    reply.strip_suffix("+OK\r\n").unwrap().to_owned()
 }
 
 #[tokio::test]
