@@ -31,14 +31,12 @@ pub enum RecoveryError {
 
 /// What an event means for the database.
 enum Outcome {
-    /// The database knows that state or a newer one.
+    /// The database knows that state or a newer one, or the event does not say enough to restore it.
     Known,
     /// The state was stored.
     Restored,
     /// A record that is not restored yet is in the way.
     Blocked,
-    /// The record is missing, and its events do not say enough to restore it.
-    Missing,
 }
 
 /// Restores what the database of a service lacks. Returns what the service has published.
@@ -78,7 +76,7 @@ impl Recovery<'_> {
         while let Some(page) = pages.try_next().await? {
             for (_, event) in page {
                 match self.restore(&event).await? {
-                    Outcome::Known | Outcome::Missing => {}
+                    Outcome::Known => {}
                     Outcome::Restored => restored += 1,
                     Outcome::Blocked => blocked.push(event),
                 }
@@ -111,11 +109,10 @@ impl Recovery<'_> {
             }
         };
         let Some(document) = restored else {
-            if stored.is_some() {
-                return Ok(Outcome::Known);
+            if stored.is_none() {
+                error!(service = self.service, id = event.id, "announced a record that the database does not have");
             }
-            error!(service = self.service, id = event.id, "announced a record that the database does not have");
-            return Ok(Outcome::Missing);
+            return Ok(Outcome::Known);
         };
         let expect = stored.map_or(Expect::Absent, |stored| Expect::Version(stored.version));
         match self.store.put(Put { schema, document, expect, events: Vec::new(), at: self.now }).await {

@@ -3,7 +3,7 @@
 //! SQLite allows one writer at a time, so writes queue for a dedicated thread, which commits whatever has queued up as
 //! one group: one `fsync` for all of them. No write returns before that `fsync` (`synchronous=FULL`). Reads use other
 //! connections and never wait for a write (`journal_mode=WAL`). A second thread copies the write-ahead log into the file
-//! meanwhile ([`checkpoints`]).
+//! meanwhile (`checkpoints.rs`).
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
