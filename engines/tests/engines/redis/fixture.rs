@@ -10,7 +10,17 @@ use common::jobs::{DelayedJobs, Job};
 use engines::redis::RedisJobs;
 use redis::{Client, Value, cmd};
 use testing::contract::{Data, Fresh};
-use testing::servers::{REDIS, Server};
+use testing::servers::{Program, REDIS, Server};
+
+/// By default Redis delays writes while an fsync is running, and a killed server loses what it delayed.
+pub(super) const DURABLE_REDIS: Program = Program {
+    arguments: |port, directory| {
+        let mut arguments = (REDIS.arguments)(port, directory);
+        arguments.extend(["--appendfsync", "always"].map(Into::into));
+        arguments
+    },
+    ..REDIS
+};
 
 pub(super) const LEASE: Duration = Duration::from_secs(1);
 

@@ -7,11 +7,11 @@ use engines::redis::RedisJobs;
 use futures_util::future::join_all;
 use testing::servers::{REDIS, Server};
 
-use super::fixture::{LEASE, at, claim, connect, job, name, raw, schedule};
+use super::fixture::{DURABLE_REDIS, LEASE, at, claim, connect, job, name, raw, schedule};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_redis_is_incomplete() {
-    let Some(mut server) = Server::start(REDIS).await else { return };
+    let Some(mut server) = Server::start(DURABLE_REDIS).await else { return };
     let jobs = connect(server.port()).await;
     assert!(!jobs.is_complete().await.unwrap());
     let begin = async || jobs.begin_rebuild(at(0), LEASE).await.unwrap().unwrap();

@@ -7,13 +7,13 @@ use std::time::Duration;
 use common::jobs::{DelayedJobs, Job, JobsError};
 use futures_util::future::join_all;
 use redis::from_redis_value;
-use testing::servers::{Program, Proxy, REDIS, Server};
+use testing::servers::{Proxy, REDIS, Server};
 use testing::{soon, wait_until};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use super::fixture::{LEASE, at, claim, connect, job, name, raw, schedule};
+use super::fixture::{DURABLE_REDIS, LEASE, at, claim, connect, job, name, raw, schedule};
 
 /// The longest that a request may take during an outage.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -88,16 +88,7 @@ async fn a_command_on_a_dead_connection_fails_in_time_while_others_succeed_on_a_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_job_is_lost_when_the_server_is_killed_repeatedly() {
-    // By default Redis delays writes while an fsync is running, and a killed server loses what it delayed.
-    let program = Program {
-        arguments: |port, directory| {
-            let mut arguments = (REDIS.arguments)(port, directory);
-            arguments.extend(["--appendfsync", "always"].map(Into::into));
-            arguments
-        },
-        ..REDIS
-    };
-    let Some(mut server) = Server::start(program).await else { return };
+    let Some(mut server) = Server::start(DURABLE_REDIS).await else { return };
     let jobs = Arc::new(connect(server.port()).await);
     let (finished, mut progress) = watch::channel(0);
     let worker = tokio::spawn({
