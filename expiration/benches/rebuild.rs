@@ -89,14 +89,7 @@ impl Engines {
         let (Some(nats), Some(redis)) = (Server::start(NATS).await, Server::start(REDIS).await) else {
             return Ok(None);
         };
-        let config = NatsConfig {
-            url: format!("nats://127.0.0.1:{}", nats.port()).into(),
-            client: "bench".into(),
-            stream: "ticketing".into(),
-            replicas: None,
-            owner: None,
-            retention: None,
-        };
+        let config = NatsConfig::new(format!("nats://127.0.0.1:{}", nats.port()).into(), "bench", "ticketing");
         let address = format!("127.0.0.1:{}", redis.port()).into();
         Ok(Some(Self {
             bus: Arc::new(NatsBus::connect(&config).await?),

@@ -99,7 +99,7 @@ impl Rebuilder {
         let mut jobs: HashMap<OrderId, Option<Job>> = HashMap::new();
         for (_, message) in page {
             // The listener has dead-lettered an invalid payload.
-            let Ok(order) = serde_json::from_str::<OrderRecord>(&message.payload) else { continue };
+            let Ok(order) = message.parse::<OrderRecord>() else { continue };
             if is_long_expired(order.expires_at, now) {
                 continue;
             }

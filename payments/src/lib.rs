@@ -39,6 +39,7 @@ use tokio::sync::Notify;
 
 pub use audit::{Difference, Drift};
 pub use config::StripeConfig;
+pub use payment::PaymentStatus;
 pub use webhook::WebhookSecrets;
 
 use listeners::{OrderCancelledListener, OrderCompletedListener, OrderCreatedListener, OrderUpdatedListener};

@@ -8,6 +8,8 @@ mod output;
 mod payments;
 mod republish;
 mod system;
+#[cfg(not(feature = "spread"))]
+mod without_servers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

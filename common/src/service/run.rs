@@ -95,8 +95,8 @@ impl Exit {
     }
 }
 
-/// Runs services in this process until a signal, or until one of their tasks ends. Calls `ready` when it accepts requests. Without an `http_port` it serves
-/// no HTTP API; port 0 is any free port.
+/// Runs services in this process until a signal, or until one of their tasks ends. Calls `ready` when it accepts
+/// requests. Without an `http_port` it serves no HTTP API; port 0 is any free port.
 ///
 /// Without a bus no events are published and no listeners run.
 ///

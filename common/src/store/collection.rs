@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::handover::Handover;
 use super::{Document, Expect, Find, Put, Schema, Store, StoreError};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Clock;
 use crate::events::Announcement;
 use crate::ids::RecordId;
 
@@ -118,13 +118,6 @@ impl<T: Entity> Collection<T> {
     pub async fn find(&self, query: Query<T::Id>) -> Result<Vec<T>, StoreError> {
         let find = Find { equal: query.equal, after: query.after.map(|id| id.to_string()), limit: query.limit };
         self.database.store.find(T::SCHEMA, find).await?.iter().map(parse).collect()
-    }
-
-    /// Returns at most `limit` entities after the one with the id `after`, newest first, each with the time of its last
-    /// write.
-    pub async fn scan(&self, after: Option<T::Id>, limit: usize) -> Result<Vec<(T, Timestamp)>, StoreError> {
-        let found = self.database.store.scan(T::SCHEMA, after.map(|id| id.to_string()), limit).await?;
-        found.iter().map(|(document, written_at)| Ok((parse(document)?, *written_at))).collect()
     }
 
     /// Stores a new entity together with an event that announces it, or `()` for none.

@@ -58,14 +58,7 @@ impl Engines {
         }
         if let Some(server) = Server::start(servers::NATS).await {
             let url = format!("nats://127.0.0.1:{}", server.port());
-            let config = NatsConfig {
-                url: url.as_str().into(),
-                client: "bench".into(),
-                stream: "ticketing".into(),
-                replicas: None,
-                retention: None,
-                owner: None,
-            };
+            let config = NatsConfig::new(url.as_str().into(), "bench", "ticketing");
             self.buses.push((NATS, Arc::new(NatsBus::connect(&config).await?)));
             self.nats_url = Some(url);
             self._servers.push(server);

@@ -6,7 +6,8 @@
 //!
 //! ```js
 //! { _id: ObjectId('…'), version: Long('1'), title: 'Concert', price: Long('1999'), userId: ObjectId('…'),
-//!   writtenAt: ISODate('…'), outbox: [{ id: 'ticket:updated/…/1', subject: 'ticket:updated', payload: '{…}', at: ISODate('…') }] }
+//!   writtenAt: ISODate('…'),
+//!   outbox: [{ id: 'ticket:updated/…/1', subject: 'ticket:updated', payload: '{…}', at: ISODate('…') }] }
 //! ```
 //!
 //! - Only inserts and compare-and-set updates. No upserts, because compatible servers handle concurrent ones

@@ -24,3 +24,11 @@ pub struct NatsConfig {
     /// refused, because they would take its events away.
     pub owner: Option<String>,
 }
+
+impl NatsConfig {
+    /// The configuration of a client that owns no durables and keeps the stream as it is.
+    pub fn new(url: SecretString, client: &str, stream: &str) -> Self {
+        let (client, stream) = (client.to_owned(), stream.to_owned());
+        Self { url, client, stream, replicas: None, retention: None, owner: None }
+    }
+}

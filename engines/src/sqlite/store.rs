@@ -17,8 +17,9 @@ use rusqlite::{Connection, Error, ErrorCode, OptionalExtension, Row, params, par
 use serde_json::Value;
 
 use super::columns::message;
+use super::error::SqliteError;
 use super::file::SqliteFile;
-use super::migration::add_column;
+use super::migration::{self, add_column};
 
 const CREATE_OUTBOX: &str = "
     CREATE TABLE IF NOT EXISTS outbox (
@@ -38,10 +39,7 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens or creates the file, with the tables and indexes of these collections and that of the relay.
     pub fn open(path: &Path, schemas: &[&Schema]) -> Result<Self, StoreError> {
-        for schema in schemas {
-            // Files of earlier versions do not have it.
-            add_column(path, schema.collection, "written_at", "INTEGER NOT NULL DEFAULT 0")?;
-        }
+        migrate(path, schemas)?;
         let tables = schemas.iter().chain([&RELAY_SCHEMA]).map(|schema| create_table(schema));
         let sql: String = std::iter::once(CREATE_OUTBOX.to_owned()).chain(tables).collect();
         Ok(Self { file: SqliteFile::open(path, &sql)? })
@@ -153,6 +151,15 @@ fn read_entry(row: &Row<'_>, outbox: &mut Outbox) -> rusqlite::Result<()> {
         Err(error) => return Err(error),
     }
     Ok(())
+}
+
+/// Adds the times of writing to files of earlier versions.
+fn migrate(path: &Path, schemas: &[&Schema]) -> Result<(), SqliteError> {
+    migration::migrate(path, |db| {
+        schemas
+            .iter()
+            .try_for_each(|schema| add_column(db, schema.collection, "written_at", "INTEGER NOT NULL DEFAULT 0"))
+    })
 }
 
 fn create_table(schema: &Schema) -> String {

@@ -148,7 +148,7 @@ async fn lost_jobs_of_open_orders_are_rebuilt_from_history() {
     let created = [&open, &cancelled, &completed].map(message);
     let created = created.map(|message| Message { traceparent: Some(trace.clone()), ..message });
     app.bus.publish(&created).await.unwrap();
-    // So many that the orders end pages later.
+    // The orders end several pages later.
     let long_ago = app.env.clock.now().minus(ONE_HOUR);
     let long_expired = || OrderCreated(OrderRecord { expires_at: long_ago, ..order_due(due).0 });
     let long_expired: Vec<_> = (0..5000).map(|_| message(&long_expired())).collect();

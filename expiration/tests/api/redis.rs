@@ -26,14 +26,7 @@ const TEN_SECONDS: Duration = Duration::from_secs(10);
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_expire_on_time_after_redis_loses_its_data() {
     let (Some(nats), Some(redis)) = (Server::start(NATS).await, Server::start(REDIS).await) else { return };
-    let config = NatsConfig {
-        url: format!("nats://127.0.0.1:{}", nats.port()).into(),
-        client: "test".into(),
-        stream: "ticketing".into(),
-        replicas: None,
-        retention: None,
-        owner: None,
-    };
+    let config = NatsConfig::new(format!("nats://127.0.0.1:{}", nats.port()).into(), "test", "ticketing");
     let bus: Arc<dyn Bus> = Arc::new(NatsBus::connect(&config).await.unwrap());
     let address = format!("127.0.0.1:{}", redis.port()).into();
     let jobs: Arc<dyn DelayedJobs> = Arc::new(RedisJobs::connect(&address, "expiration", "ticketing").await.unwrap());

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::card::Card;
 use crate::order::OrderCopy;
 
-pub(crate) use status::{InvalidTransition, PaymentStatus};
+pub(crate) use status::InvalidTransition;
+pub use status::PaymentStatus;
 
 /// How many attempts an order allows. More would let someone test stolen cards.
 pub(crate) const MAX_ATTEMPTS: u32 = 10;

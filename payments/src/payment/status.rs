@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The state of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum PaymentStatus {
+pub enum PaymentStatus {
     /// Known to us and perhaps to Stripe. Nothing is held.
     Recorded,
     /// The intent is being confirmed. The outcome is unknown.
@@ -61,7 +61,7 @@ impl fmt::Display for PaymentStatus {
 
 impl PaymentStatus {
     /// Whether something remains to be done or found out.
-    pub(crate) fn is_unsettled(self) -> bool {
+    pub fn is_unsettled(self) -> bool {
         match self {
             Self::Recorded
             | Self::Confirming
@@ -75,7 +75,7 @@ impl PaymentStatus {
     }
 
     /// Whether the payment holds no money and never will.
-    pub(crate) fn is_ended(self) -> bool {
+    pub fn is_ended(self) -> bool {
         match self {
             Self::Voided | Self::Declined | Self::Refunded => true,
             Self::Recorded

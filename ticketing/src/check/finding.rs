@@ -88,7 +88,11 @@ pub(super) fn republish(service: &str, id: impl Display) -> String {
 
 /// What to do about a database that lacks records or versions that others know.
 pub(super) fn restored(service: &str) -> String {
-    format!("Was the database of {service} restored from an older copy? Restore a newer one.")
+    let remedy = match service {
+        "payments" => "Compare it with Stripe: `ticketing payments drift`.",
+        _ => "Restart its service, which restores it from its events.",
+    };
+    format!("Was the database of {service} restored from an older copy? {remedy}")
 }
 
 /// The name of a state as it is stored.

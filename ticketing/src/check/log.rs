@@ -3,20 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use common::bus::{Bus, BusError, DeadLetter, DurableProgress, HistoryStart};
+use common::bus::{Bus, BusError, DeadLetter, Durable, DurableProgress, HistoryStart};
 use common::clock::Timestamp;
 use common::events::{Message, OrderRecord, Subject};
 use common::ids::{OrderId, PaymentId, RecordId, TicketId, UserId};
 use common::money::Money;
 use futures_util::TryStreamExt;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use super::finding::{Findings, Invariant};
+use crate::dead_letters;
 use crate::output::progress_counter;
-
-/// How many dead letters to read at once.
-const PAGE: usize = 1000;
 
 /// How long after its record's creation the first event of a record is published at the latest, unless the bus is down.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(60);
@@ -95,7 +92,7 @@ impl Log {
         bus: &dyn Bus,
         progress: &HashMap<String, DurableProgress>,
         found: &mut Findings,
-    ) -> Result<Self, BusError> {
+    ) -> anyhow::Result<Self> {
         let mut reader = Reader::new(progress);
         let counter = progress_counter("events");
         let mut pages = bus.history(&Subject::ALL, HistoryStart::After(0));
@@ -106,24 +103,13 @@ impl Log {
             counter.set_position(reader.log.events as u64);
         }
         let mut log = reader.finish();
-        log.dead_letters = read_dead_letters(bus).await?;
+        log.dead_letters = dead_letters::read(bus).await?;
         Ok(log)
     }
 
     /// An event of this record that the service has not handled.
     pub(super) fn unsettled(&self, service: &'static str, id: &str) -> Option<&String> {
         self.unsettled.get(&(service, id.to_owned()))
-    }
-}
-
-async fn read_dead_letters(bus: &dyn Bus) -> Result<Vec<DeadLetter>, BusError> {
-    let mut letters: Vec<DeadLetter> = Vec::new();
-    loop {
-        let page = bus.dead_letters(letters.last().map(|letter| &*letter.id), PAGE).await?;
-        if page.is_empty() {
-            return Ok(letters);
-        }
-        letters.extend(page);
     }
 }
 
@@ -171,19 +157,19 @@ impl<'a> Reader<'a> {
         let (record, version, epoch) = (id.next()?.to_owned(), id.next()?.parse::<u64>().ok()?, id.next());
         let (id, announced) = match message.subject {
             Subject::TicketCreated | Subject::TicketUpdated => {
-                let event: TicketEvent = parse(message)?;
+                let event: TicketEvent = message.parse().ok()?;
                 (event.id.to_string(), announce(&mut self.log.tickets, event.id, event.version, event))
             }
             Subject::OrderCreated | Subject::OrderUpdated | Subject::OrderCancelled | Subject::OrderCompleted => {
-                let event: OrderRecord = parse(message)?;
+                let event: OrderRecord = message.parse().ok()?;
                 (event.id.to_string(), announce(&mut self.log.orders, event.id, event.version, event))
             }
             Subject::PaymentCreated | Subject::PaymentPending | Subject::PaymentFailed => {
-                let PaymentEvent { id } = parse(message)?;
+                let PaymentEvent { id } = message.parse().ok()?;
                 *self.log.payments.entry(id).or_default() |= message.subject == Subject::PaymentCreated;
                 (id.to_string(), version)
             }
-            Subject::ExpirationComplete => (parse::<ExpirationEvent>(message)?.order_id.to_string(), version),
+            Subject::ExpirationComplete => (message.parse::<ExpirationEvent>().ok()?.order_id.to_string(), version),
         };
         let is_creation = matches!(message.subject, Subject::TicketCreated | Subject::OrderCreated);
         if is_creation && epoch.is_none() && self.oldest_creation.is_none_or(|(oldest, _)| position < oldest) {
@@ -194,7 +180,7 @@ impl<'a> Reader<'a> {
     }
 
     fn add_unsettled(&mut self, service: &'static str, position: u64, message: &Message, id: &str) {
-        let durable = format!("{service}_{}", message.subject.as_str().replace(':', "-"));
+        let durable = format!("{service}{}", Durable::suffix(message.subject));
         // A durable that does not exist starts at the beginning.
         let progress = self.progress.get(&durable);
         let is_settled = |progress: &DurableProgress| {
@@ -216,10 +202,6 @@ impl<'a> Reader<'a> {
         };
         self.log
     }
-}
-
-fn parse<T: DeserializeOwned>(message: &Message) -> Option<T> {
-    serde_json::from_str(&message.payload).ok()
 }
 
 /// Adds an event of a record, in any order. Returns its version.

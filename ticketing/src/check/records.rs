@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use common::clock::Timestamp;
 use common::events::OrderStatus;
 use common::ids::{OrderId, PaymentId, RecordId, TicketId, UserId};
+use payments::PaymentStatus;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 /// A stored record.
 pub(super) trait Stored: DeserializeOwned {
@@ -115,24 +116,6 @@ pub(super) struct Payment {
     pub(super) attempted_at: Timestamp,
 }
 
-/// The state of a payment, see ARCHITECTURE.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum PaymentStatus {
-    Recorded,
-    Confirming,
-    RequiresAction,
-    Authorised,
-    Capturing,
-    Captured,
-    Voiding,
-    Voided,
-    Declined,
-    Refunding,
-    Refunded,
-    Stuck,
-}
-
 /// A record of another kind, such as a user.
 #[derive(Deserialize)]
 pub(super) struct Other {
@@ -154,17 +137,8 @@ impl Order {
 }
 
 impl Payment {
-    /// Whether it holds no money and never will.
-    pub(super) fn is_ended(&self) -> bool {
-        matches!(self.status, PaymentStatus::Voided | PaymentStatus::Declined | PaymentStatus::Refunded)
-    }
-
     /// Whether the system has to take a step at Stripe, or to learn of one.
     pub(super) fn is_in_flight(&self) -> bool {
-        use PaymentStatus as S;
-        matches!(
-            self.status,
-            S::Recorded | S::Confirming | S::RequiresAction | S::Capturing | S::Voiding | S::Refunding
-        )
+        self.status.is_unsettled() && self.status != PaymentStatus::Stuck
     }
 }

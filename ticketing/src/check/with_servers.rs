@@ -87,14 +87,7 @@ impl Source {
 
     async fn bus(&self) -> anyhow::Result<Option<NatsBus>> {
         let Some(url) = self.nats_url.clone() else { return Ok(None) };
-        let config = NatsConfig {
-            url,
-            client: "ticketing check".into(),
-            stream: self.nats_stream.clone(),
-            replicas: None,
-            retention: None,
-            owner: None,
-        };
+        let config = NatsConfig::new(url, "ticketing check", &self.nats_stream);
         Ok(Some(NatsBus::connect_to_existing(&config).await?))
     }
 

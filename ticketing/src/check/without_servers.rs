@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use clap::Args;
 use payments::StripeConfig;
 
 use super::embedded;
 use super::read::Sources;
+use crate::without_servers::check_unset;
 
 /// The variables of a build that reaches servers.
 const VARIABLES: [&str; 5] = ["TICKETS_MONGO_URI", "ORDERS_MONGO_URI", "PAYMENTS_MONGO_URI", "NATS_URL", "REDIS_HOST"];
@@ -19,11 +19,7 @@ pub(super) struct Source {}
 impl Source {
     /// Opens the databases, the bus and the delayed jobs.
     pub(super) async fn open(self, data: &Path, stripe: &StripeConfig) -> anyhow::Result<Sources> {
-        if let Some(set) = VARIABLES.into_iter().find(|variable| std::env::var_os(variable).is_some()) {
-            bail!(
-                "{set} is set, but this program only reads data directories; build it with --features spread, or unset it"
-            );
-        }
+        check_unset(&VARIABLES)?;
         embedded::open(data, stripe)
     }
 }

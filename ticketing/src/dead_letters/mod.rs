@@ -102,7 +102,7 @@ impl DeadLetters {
 }
 
 /// Reads all dead letters.
-async fn read(bus: &dyn Bus) -> anyhow::Result<Vec<DeadLetter>> {
+pub(crate) async fn read(bus: &dyn Bus) -> anyhow::Result<Vec<DeadLetter>> {
     let mut letters: Vec<DeadLetter> = Vec::new();
     loop {
         let page = bus.dead_letters(letters.last().map(|letter| &*letter.id), PAGE).await?;

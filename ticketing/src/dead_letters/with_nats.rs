@@ -27,14 +27,7 @@ impl Source {
     /// Opens the bus that holds the dead letters.
     pub(super) async fn open(self, data: &Path) -> anyhow::Result<Box<dyn Bus>> {
         let Some(url) = self.nats_url else { return embedded::open(data) };
-        let config = NatsConfig {
-            url,
-            client: "ticketing dead-letters".into(),
-            stream: self.nats_stream,
-            replicas: None,
-            retention: None,
-            owner: None,
-        };
+        let config = NatsConfig::new(url, "ticketing dead-letters", &self.nats_stream);
         Ok(Box::new(NatsBus::connect_to_existing(&config).await?))
     }
 }

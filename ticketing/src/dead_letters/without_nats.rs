@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use clap::Args;
 use common::bus::Bus;
 
 use super::embedded;
+use crate::without_servers::check_unset;
 
 /// Nothing to configure: the dead letters are in the data directory.
 #[derive(Args, Clone, Debug)]
@@ -15,11 +15,7 @@ pub(super) struct Source {}
 impl Source {
     /// Opens the bus that holds the dead letters.
     pub(super) async fn open(self, data: &Path) -> anyhow::Result<Box<dyn Bus>> {
-        if std::env::var_os("NATS_URL").is_some() {
-            bail!(
-                "NATS_URL is set, but this program was built without NATS; build it with --features spread, or unset it"
-            );
-        }
+        check_unset(&["NATS_URL"])?;
         embedded::open(data)
     }
 }

@@ -25,7 +25,7 @@ impl Source {
     /// Opens the database that holds the payments.
     pub(super) async fn open(self, data: &Path) -> anyhow::Result<Database> {
         let Some(uri) = self.mongo_uri else { return embedded::open(data) };
-        let store = MongoStore::connect(&uri, "payments", payments::SCHEMAS).await?;
+        let store = MongoStore::connect_to_existing(&uri, "payments", payments::SCHEMAS).await?;
         Ok(Database::new(Arc::new(store), Arc::new(SystemClock)))
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use common::bus::Bus;
 use common::clock::{Clock, SystemClock, Timestamp};
-use common::ids::ParseIdError;
+use common::ids::{ParseIdError, TicketId};
 use common::records::Records;
 use common::republish::{Progress, Republisher};
 use common::store::{Schema, Store};
@@ -44,8 +44,8 @@ pub(crate) struct Republish {
     since: Option<Since>,
 
     /// Only the record with this id; may be repeated.
-    #[arg(long = "id", value_name = "ID", conflicts_with = "since")]
-    ids: Vec<Id>,
+    #[arg(long = "id", value_name = "ID", value_parser = id, conflicts_with = "since")]
+    ids: Vec<String>,
 
     /// Records per second at most.
     #[arg(long, default_value = "1000", value_name = "NUMBER")]
@@ -90,17 +90,9 @@ impl Owner {
     }
 }
 
-/// The id of a record of any kind.
-#[derive(Clone, Debug)]
-struct Id(String);
-
-impl FromStr for Id {
-    type Err = ParseIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let is_digit = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
-        if text.len() == 24 && text.bytes().all(is_digit) { Ok(Self(text.to_owned())) } else { Err(ParseIdError) }
-    }
+/// Parses the id of a record of any kind: all ids have the same form.
+fn id(text: &str) -> Result<String, ParseIdError> {
+    text.parse::<TicketId>().map(|id| id.to_string())
 }
 
 /// The time from which on records are announced.
@@ -143,9 +135,9 @@ impl Republish {
 }
 
 /// Returns whether all of them exist.
-async fn announce_each(republisher: &Republisher<'_>, ids: &[Id]) -> anyhow::Result<bool> {
+async fn announce_each(republisher: &Republisher<'_>, ids: &[String]) -> anyhow::Result<bool> {
     let mut complete = true;
-    for Id(id) in ids {
+    for id in ids {
         let found = republisher.one(id).await?;
         let outcome = if found { "announced again" } else { "no such record" };
         write(&format!("{id}: {outcome}\n"))?;

@@ -33,16 +33,9 @@ impl Source {
     /// Opens the engines of the service that owns the records.
     pub(super) async fn open(self, owner: Owner, data: &Path) -> anyhow::Result<Engines> {
         let (Some(uri), Some(url)) = (self.mongo_uri, self.nats_url) else { return embedded::open(owner, data) };
-        let config = NatsConfig {
-            url,
-            client: "ticketing republish".into(),
-            stream: self.nats_stream,
-            replicas: None,
-            retention: None,
-            owner: None,
-        };
+        let config = NatsConfig::new(url, "ticketing republish", &self.nats_stream);
         Ok(Engines {
-            store: Arc::new(MongoStore::connect(&uri, owner.name(), owner.schemas()).await?),
+            store: Arc::new(MongoStore::connect_to_existing(&uri, owner.name(), owner.schemas()).await?),
             bus: Arc::new(NatsBus::connect_to_existing(&config).await?),
         })
     }

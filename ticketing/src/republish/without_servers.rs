@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use clap::Args;
 
 use super::{Engines, Owner, embedded};
+use crate::without_servers::check_unset;
 
 /// Nothing to configure: the records are in the data directory.
 #[derive(Args, Clone, Debug)]
@@ -14,12 +14,7 @@ pub(super) struct Source {}
 impl Source {
     /// Opens the engines of the service that owns the records.
     pub(super) async fn open(self, owner: Owner, data: &Path) -> anyhow::Result<Engines> {
-        if let Some(variable) = ["MONGO_URI", "NATS_URL"].into_iter().find(|name| std::env::var_os(name).is_some()) {
-            bail!(
-                "{variable} is set, but this program was built without MongoDB and NATS; build it with --features \
-                 spread, or unset it"
-            );
-        }
+        check_unset(&["MONGO_URI", "NATS_URL"])?;
         embedded::open(owner, data)
     }
 }

@@ -125,14 +125,7 @@ async fn misplaced_money(payments: &[StripePayment]) -> Result<Vec<String>, Stri
 /// Expects that no listener has rejected an event.
 async fn assert_no_dead_letters() {
     let forward = Forward::to("nats-srv", 4222).await.unwrap();
-    let config = NatsConfig {
-        url: format!("nats://127.0.0.1:{}", forward.port).into(),
-        client: "test".into(),
-        stream: "ticketing".into(),
-        replicas: None,
-        retention: None,
-        owner: None,
-    };
+    let config = NatsConfig::new(format!("nats://127.0.0.1:{}", forward.port).into(), "test", "ticketing");
     let bus = NatsBus::connect_to_existing(&config).await.unwrap();
     assert_eq!(bus.dead_letters(None, 10).await.unwrap(), []);
 }

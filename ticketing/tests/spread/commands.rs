@@ -62,7 +62,7 @@ async fn buy(system: &Spread, ann: &User, bob: &User, n: u64) -> Order {
     order
 }
 
-/// Waits until these listeners have handled so many events.
+/// Waits until each of these listeners has handled `count` events.
 async fn wait_until_handled(system: &Spread, listeners: &[&str], count: u64) {
     wait_until_ok(async || {
         let metrics: String = system.admin("/metrics").await.into_iter().map(|(_, _, metrics)| metrics).collect();

@@ -68,14 +68,7 @@ impl Engines {
 
     /// How to reach the bus, for a client that is none of the services.
     pub(crate) fn nats_config(&self) -> NatsConfig {
-        NatsConfig {
-            url: format!("nats://127.0.0.1:{}", self.nats.proxy.port()).into(),
-            client: "test".into(),
-            stream: "ticketing".into(),
-            replicas: None,
-            retention: None,
-            owner: None,
-        }
+        NatsConfig::new(format!("nats://127.0.0.1:{}", self.nats.proxy.port()).into(), "test", "ticketing")
     }
 
     /// Expects that no listener has rejected an event.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::spread::Spread;
 
 #[tokio::test]
-async fn what_nats_has_lost_is_announced_again_by_itself() {
+async fn events_that_nats_has_lost_are_announced_again() {
     let Some(mut system) = Spread::start(Duration::from_secs(900)).await else { return };
     let (seller, buyer) = (system.sign_up("ann").await, system.sign_up("bob").await);
     let known = seller.create_ticket("Known", "20").await;

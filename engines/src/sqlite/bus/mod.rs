@@ -58,7 +58,7 @@ impl SqliteBus {
 
     /// Opens or creates the file. The clock dates events, which are kept for the time of `retention`, or all of them.
     pub fn open_with(path: &Path, clock: Arc<dyn Clock>, retention: Option<Duration>) -> Result<Self, BusError> {
-        migrate(path, clock.now()).map_err(BusError::unavailable)?;
+        migrate(path, clock.now())?;
         Ok(Self::on(SqliteFile::open(path, SCHEMA)?, path, clock, retention))
     }
 

@@ -1,10 +1,11 @@
 //! The tables, and how to change those of an older version.
 
 use std::path::Path;
-use std::time::Duration;
 
 use common::clock::Timestamp;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::sqlite::error::SqliteError;
+use crate::sqlite::migration::{self, add_column, lacks_column};
 
 pub(super) const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS events (
@@ -43,26 +44,11 @@ const COPY_EVENTS: &str = "
     ALTER TABLE new_dead_letters RENAME TO dead_letters;";
 
 /// Changes the tables that an older version has created. Its events count as stored now.
-pub(super) fn migrate(path: &Path, now: Timestamp) -> rusqlite::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let db = Connection::open(path)?;
-    // A tool may have it open.
-    db.busy_timeout(Duration::from_secs(2))?;
-    let transaction = Transaction::new_unchecked(&db, TransactionBehavior::Immediate)?;
-    if lacks_column(&transaction, "dead_letters", "payload")? {
-        transaction.execute_batch(COPY_EVENTS)?;
-    }
-    if lacks_column(&transaction, "events", "stored_at")? {
-        let add = format!("ALTER TABLE events ADD COLUMN stored_at INTEGER NOT NULL DEFAULT {}", now.as_millis());
-        transaction.execute_batch(&add)?;
-    }
-    transaction.commit()
-}
-
-/// Whether a table exists without this column.
-fn lacks_column(db: &Connection, table: &str, column: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT count(*) > 0 AND NOT max(name = ?2) FROM pragma_table_info(?1)";
-    db.query_row(sql, [table, column], |row| row.get::<_, Option<bool>>(0)).map(Option::unwrap_or_default)
+pub(super) fn migrate(path: &Path, now: Timestamp) -> Result<(), SqliteError> {
+    migration::migrate(path, |db| {
+        if lacks_column(db, "dead_letters", "payload")? {
+            db.execute_batch(COPY_EVENTS)?;
+        }
+        add_column(db, "events", "stored_at", &format!("INTEGER NOT NULL DEFAULT {}", now.as_millis()))
+    })
 }

@@ -24,14 +24,7 @@ impl Data<dyn Bus> for Nats {
 }
 
 pub(super) fn config(port: u16) -> NatsConfig {
-    NatsConfig {
-        url: format!("nats://127.0.0.1:{port}").into(),
-        client: "test".into(),
-        stream: "ticketing".into(),
-        replicas: None,
-        retention: None,
-        owner: None,
-    }
+    NatsConfig::new(format!("nats://127.0.0.1:{port}").into(), "test", "ticketing")
 }
 
 pub(crate) async fn connect(port: u16) -> Arc<NatsBus> {

@@ -42,7 +42,7 @@ async fn written_events_are_published_without_being_read() {
     assert_eq!(store.reads(), 1, "the relay reads the outbox when it starts");
 }
 
-/// So many that most do not fit into the queue.
+/// Most of the events do not fit into the queue.
 #[tokio::test]
 async fn thousands_of_events_written_during_an_outage_arrive_after_it() {
     let system = System::new().await;

@@ -23,7 +23,7 @@ const EXPIRATION: Duration = Duration::from_secs(86_400);
 /// Tickets to create before waiting for the delivery of their events.
 const BATCH: usize = 20_000;
 
-/// Of so many tickets, one is ordered and one of ten orders is paid.
+/// One of ten tickets is ordered, and one of ten orders is paid.
 const TICKETS_PER_ORDER: usize = 10;
 const ORDERS_PER_PURCHASE: usize = 10;
 

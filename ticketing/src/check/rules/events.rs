@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use common::clock::Timestamp;
 
+use payments::PaymentStatus;
+
 use crate::check::finding::{Findings, Invariant, name, republish, restored};
 use crate::check::log::{Announced, Log};
 use crate::check::read::Snapshot;
-use crate::check::records::{Order, PaymentStatus, Ticket, Written};
+use crate::check::records::{Order, Ticket, Written};
 
 /// How long an event may wait in an outbox.
 const MAX_AGE: Duration = Duration::from_secs(5);

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use common::events::OrderStatus;
 use common::ids::OrderId;
 
+use payments::PaymentStatus;
+
 use crate::check::finding::{Findings, Invariant, name, republish, restored};
 use crate::check::ledger::{Intent, Ledger};
 use crate::check::read::Snapshot;
-use crate::check::records::{Order, Payment, PaymentStatus, Records};
+use crate::check::records::{Order, Payment, Records};
 use crate::payments::advice;
 
 const COMPARE: &str = "Run `ticketing payments drift`, and find its intent in Stripe's dashboard.";
@@ -47,7 +49,7 @@ fn named(payment: &Payment) -> String {
 
 /// What is wrong with a payment by itself.
 fn of_itself(payment: &Payment, found: &mut Findings) {
-    if payment.live_order_id != (!payment.is_ended()).then_some(payment.order_id) {
+    if payment.live_order_id != (!payment.status.is_ended()).then_some(payment.order_id) {
         let text = format!("{} has a wrong liveOrderId", named(payment));
         found.add(Invariant::Money, text, "Was it edited by hand? Correct the field, because an index relies on it.");
     }
@@ -66,7 +68,7 @@ fn of_itself(payment: &Payment, found: &mut Findings) {
 }
 
 fn one_live_payment(order: OrderId, attempts: &[&Payment], found: &mut Findings) {
-    let live: Vec<_> = attempts.iter().filter(|payment| !payment.is_ended()).map(|payment| payment.id).collect();
+    let live: Vec<_> = attempts.iter().filter(|payment| !payment.status.is_ended()).map(|payment| payment.id).collect();
     if live.len() > 1 {
         let text = format!("order {order} has {} live payments: {live:?}", live.len());
         found.add(Invariant::Money, text, "Refund or cancel all but one in Stripe's dashboard.");
